@@ -1,0 +1,272 @@
+"""The facade: open, sync, search, ask. The one place where parts are chosen and joined.
+
+Readers follow the index: every question looks at CURRENT and opens a new generation when there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from assistant import answering, questions, sync
+from assistant.catalog import Catalog
+from assistant.conversation import standalone
+from assistant.embedding import Embedder, load_embedder
+from assistant.errors import IndexMismatch, IndexMissing, InvalidSetting, UnknownArticle
+from assistant.generations import IndexFolder
+from assistant.reading import Reader, load_reader
+from assistant.retrieval import Retriever, search_terms
+from assistant.schema import Answer, Article, Filter, Hit, SyncReport, Turn
+from assistant.settings import Settings
+from assistant.vectors import VectorIndex
+
+Day = date | str | None
+
+
+class Assistant:
+    """Ask questions of a corpus. Safe to use from several threads; a context manager."""
+
+    def __init__(self, settings: Settings, embedder: Embedder, reader: Reader, *, read_only: bool = False) -> None:
+        self.settings = settings
+        self._embedder = embedder
+        self._reader = reader
+        self._read_only = read_only
+        self._folder = IndexFolder(settings.index)
+        self._lock = threading.RLock()
+        self._opened: Retriever | None = None
+
+    @classmethod
+    def open(
+        cls,
+        corpus: str | os.PathLike[str] | None = None,
+        index: str | os.PathLike[str] | None = None,
+        settings: Settings | None = None,
+        *,
+        read_only: bool = False,
+    ) -> Assistant:
+        """With the given folders, the environment's or the defaults. Raises ModelUnavailable, InvalidSetting.
+
+        Nothing is indexed yet: `sync()` does that. With `read_only` the index is never written.
+        """
+        settings = settings or Settings.load(corpus, index)
+        return cls(settings, load_embedder(settings.embedding_model), load_reader(), read_only=read_only)
+
+    def __enter__(self) -> Assistant:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._opened:
+                self._opened.vectors.close()
+                self._opened.catalog.close()
+                self._opened = None
+
+    # -- the index -----------------------------------------------------------------------------------------
+
+    def sync(
+        self,
+        sources: Sequence[str | os.PathLike[str]] = (),
+        *,
+        rebuild: bool = False,
+        progress: sync.Progress = lambda step, done, total: None,
+    ) -> SyncReport:
+        """Makes the index say what the sources say now: the given ones, else the corpus and all remembered ones.
+
+        `progress(step, done, total)` is called as it goes. With `rebuild` everything is split and, where the
+        model changed, embedded anew. Raises SourceMissing, IndexBusy, IndexMismatch, IndexDamaged.
+        """
+        if self._read_only:
+            raise InvalidSetting("this assistant was opened read-only; open it without read_only to sync")
+        return sync.synchronise(
+            self._folder,
+            self._embedder,
+            corpus=self.settings.corpus,
+            chosen=[Path(source) for source in sources],
+            passage_words=self.settings.passage_words,
+            overlap_words=self.settings.overlap_words,
+            rebuild=rebuild,
+            progress=progress,
+        )
+
+    @property
+    def indexed(self) -> bool:
+        """Whether a sync has finished in this index folder."""
+        return self._folder.current() > 0
+
+    def articles(self) -> list[Article]:
+        """All articles, newest first. Raises IndexMissing."""
+        with self._lock:
+            index = self._index()
+            return index.catalog.articles(index.generation)
+
+    def article(self, name: str) -> Article:
+        """By id, the beginning of an id, or file name. Raises UnknownArticle."""
+        with self._lock:
+            index = self._index()
+            found = index.catalog.articles_named(name, index.generation)
+        if not found:
+            raise UnknownArticle(f"there is no article {name!r}; type: assistant list")
+        if len(found) > 1:
+            ids = ", ".join(article.id for article in found[:5])
+            raise UnknownArticle(f"{len(found)} articles fit {name!r}: {ids}; give the whole id")
+        return found[0]
+
+    def sources(self) -> list[str]:
+        """The outlets that articles name, alphabetically."""
+        with self._lock:
+            index = self._index()
+            return index.catalog.names_of_sources(index.generation)
+
+    def status(self) -> dict[str, Any]:
+        """What is indexed, from where, with which models. Raises IndexMissing."""
+        with self._lock:
+            index = self._index()
+            articles, passages = index.catalog.counts(index.generation)
+            return {
+                "index": str(self.settings.index),
+                "generation": index.generation,
+                "articles": articles,
+                "passages": passages,
+                "sources": index.catalog.sources(),
+                "built_with": index.catalog.built_with(index.generation),
+            }
+
+    # -- questions -----------------------------------------------------------------------------------------
+
+    def search(
+        self, query: str, limit: int = 10, *, since: Day = None, until: Day = None, source: str | None = None
+    ) -> list[Hit]:
+        """Passages for a query, best first. Raises InvalidQuestion, InvalidSetting, IndexMissing."""
+        if not 1 <= limit <= 1000:
+            raise InvalidSetting(f"limit is {limit}; use 1 to 1000")
+        query = questions.checked(query)
+        where = make_filter(since, until, source)
+        with self._lock:
+            return self._index().search(query, limit, where)
+
+    def ask(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        *,
+        since: Day = None,
+        until: Day = None,
+        source: str | None = None,
+    ) -> Answer:
+        """An answer with citations, or an abstention with the nearest passages.
+
+        `since` and `until` are inclusive days (date or "YYYY-MM-DD") of publication; `source` is an outlet's name.
+        Raises InvalidQuestion, InvalidSetting, IndexMissing.
+        """
+        question = questions.checked(question)
+        where = make_filter(since, until, source)
+        clock = _Clock()
+        with self._lock:
+            asked = standalone(question, history)
+            clock.lap("standalone")
+            index = self._index()
+            clock.lap("open")
+            hits = index.search(asked, self.settings.read, where)
+            frequencies = {term: index.catalog.frequency(term, index.generation) for term in search_terms(asked)}
+            clock.lap("retrieve")
+            spans = self._reader.read(asked, [hit.text for hit in hits])
+            clock.lap("read")
+            evidence = answering.weigh(asked, hits, spans, frequencies)
+            answer = answering.compose(
+                question,
+                asked,
+                evidence,
+                frequencies,
+                lambda article: index.catalog.sentences(article.id, index.generation),
+                threshold=self.settings.threshold,
+            )
+            clock.lap("answer")
+        return _with_timings(answer, clock)
+
+    async def aask(self, question: str, history: Sequence[Turn] = (), **options: Any) -> Answer:
+        """`ask` in a thread."""
+        return await asyncio.to_thread(self.ask, question, history, **options)
+
+    async def asearch(self, query: str, limit: int = 10, **options: Any) -> list[Hit]:
+        """`search` in a thread."""
+        return await asyncio.to_thread(self.search, query, limit, **options)
+
+    def _index(self) -> Retriever:
+        """The current generation, opened anew after a sync. Raises IndexMissing, IndexMismatch, IndexDamaged."""
+        current = self._folder.current()
+        if current == 0:
+            raise IndexMissing(f"there is no index in {self.settings.index}; type: assistant sync")
+        if self._opened is None or self._opened.generation != current:
+            self.close()
+            self._opened = self._open_generation(current)
+        return self._opened
+
+    def _open_generation(self, number: int) -> Retriever:
+        catalog = Catalog(self._folder.catalog)
+        recorded = catalog.built_with(number)
+        wanted = sync.built_with(self._embedder, self.settings.passage_words, self.settings.overlap_words)
+        sync.check_built_with(recorded, wanted)
+        indexed_corpus = catalog.sources().get(sync.CORPUS)
+        if indexed_corpus is not None and Path(indexed_corpus) != self.settings.corpus:
+            raise IndexMismatch(
+                f"the index in {self.settings.index} holds {indexed_corpus}, not {self.settings.corpus}; "
+                "name another --index, or sync this one"
+            )
+        vectors = VectorIndex(self._folder.generation(number))
+        return Retriever(
+            catalog, vectors, number, self._embedder, self.settings.candidates, self.settings.dense_weight
+        )
+
+
+def make_filter(since: Day, until: Day, source: str | None) -> Filter:
+    """Raises InvalidSetting for a day that is none, or bounds in the wrong order."""
+    filter_ = Filter(_day(since, "since"), _day(until, "until"), source or None)
+    if filter_.since and filter_.until and filter_.since > filter_.until:
+        raise InvalidSetting(f"since {filter_.since} lies after until {filter_.until}; swap them")
+    return filter_
+
+
+def _day(value: Day, name: str) -> date | None:
+    if not value:
+        return None
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise InvalidSetting(f"{name} is {value!r}; give a day as YYYY-MM-DD") from error
+
+
+class _Clock:
+    """Seconds per step."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._start = self._last = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self.laps[step] = now - self._last
+        self._last = now
+
+    @property
+    def total(self) -> float:
+        return self._last - self._start
+
+
+def _with_timings(answer: Answer, clock: _Clock) -> Answer:
+    from dataclasses import replace
+
+    return replace(answer, timings={**clock.laps, "total": clock.total})

@@ -1,0 +1,356 @@
+"""Articles, passages, their vectors and full text, by generation. The home of SQLite.
+
+The truth of the index: Chroma's generations can be made again from it. Every article row carries the
+generation in which it was `born` and the one in which it `died`; generation g consists of the rows with
+born <= g and (died is null or died > g). So a sync may write long before its generation answers, readers see
+one consistent version, and whatever a killed sync left behind is born after the current generation and gone
+with the next one.
+
+Full text is FTS5 with Porter stems; vectors are kept by the hash of the embedded text and the model's
+fingerprint, so that nothing is embedded twice.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assistant.errors import IndexDamaged, IndexMissing
+from assistant.schema import Article, Filter, Passage, Split
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+create table if not exists generations (number integer primary key, built_with text not null);
+create table if not exists sources (key text primary key, path text not null);
+create table if not exists articles (
+    row integer primary key,
+    id text not null,
+    source_key text not null,
+    location text not null,
+    file_hash text not null,
+    title text not null, source text not null, author text not null, published text,
+    url text not null, language text not null, licence text not null,
+    text text not null,
+    sentences blob not null,
+    born integer not null,
+    died integer
+);
+create index if not exists articles_by_id on articles (id);
+create table if not exists passages (
+    row integer primary key,
+    article_row integer not null references articles (row),
+    id text not null,
+    start integer not null,
+    end integer not null,
+    vector_key text not null
+);
+create index if not exists passages_by_id on passages (id);
+create index if not exists passages_by_article on passages (article_row);
+create virtual table if not exists full_text using fts5 (
+    title, text, tokenize = 'porter unicode61 remove_diacritics 2'
+);
+create table if not exists vectors (key text primary key, vector blob not null) without rowid;
+"""
+
+_ALIVE = "articles.born <= :generation and (articles.died is null or articles.died > :generation)"
+_ARTICLE_COLUMNS = (
+    "articles.id, title, articles.text, source, author, published, url, language, licence, articles.location"
+)
+_IDS_PER_QUERY = 500
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a sync needs of an article that is already there."""
+
+    row: int
+    id: str
+    location: str
+    file_hash: str
+    title: str
+
+
+class Catalog:
+    """One SQLite file. Use one object per thread."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        if not create and not path.is_file():
+            raise IndexMissing(f"there is no index in {path.parent}; type: assistant sync")
+        try:
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = full")
+            if create:
+                self._db.executescript(_SCHEMA)
+            self._db.execute("select count(*) from generations")
+        except sqlite3.DatabaseError as error:
+            raise IndexDamaged(f"the catalog {path} cannot be read ({error}); type: assistant sync --rebuild") from error
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; also gives reads one consistent state."""
+        self._db.execute("begin")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+    # -- what the index was built with ---------------------------------------------------------------------
+
+    def built_with(self, generation: int) -> dict[str, str]:
+        """What made the generation: models, parameters, versions. Empty if there is no such generation."""
+        row = self._db.execute("select built_with from generations where number = ?", (generation,)).fetchone()
+        return dict(json.loads(row[0])) if row else {}
+
+    def record_generation(self, generation: int, built_with: Mapping[str, str]) -> None:
+        self._db.execute(
+            "insert or replace into generations values (?, ?)", (generation, json.dumps(dict(built_with)))
+        )
+
+    def sources(self) -> dict[str, str]:
+        """Remembered sources: key -> path."""
+        return dict(self._db.execute("select key, path from sources order by key"))
+
+    def remember_source(self, key: str, path: str) -> None:
+        self._db.execute("insert or replace into sources values (?, ?)", (key, path))
+
+    def forget_source(self, key: str) -> None:
+        self._db.execute("delete from sources where key = ?", (key,))
+
+    # -- writing, by the one sync that holds the lock -------------------------------------------------------
+
+    def known(self, source_key: str, generation: int) -> dict[str, Known]:
+        """The articles of a source in a generation, by location."""
+        rows = self._db.execute(
+            f"select row, id, location, file_hash, title from articles where source_key = :source_key and {_ALIVE}",
+            {"source_key": source_key, "generation": generation},
+        )
+        return {known.location: known for known in (Known(*row) for row in rows)}
+
+    def all_known(self, generation: int) -> list[tuple[str, Known]]:
+        """(source key, article) of every article in a generation."""
+        rows = self._db.execute(
+            f"select source_key, row, id, location, file_hash, title from articles where {_ALIVE} order by row",
+            {"generation": generation},
+        )
+        return [(key, Known(*row)) for key, *row in rows]
+
+    def article_in_row(self, row: int) -> Article:
+        return _article(self._db.execute(f"select {_ARTICLE_COLUMNS} from articles where row = ?", (row,)).fetchone())
+
+    def add_article(
+        self,
+        article: Article,
+        split: Split,
+        vector_keys: Sequence[str],
+        *,
+        source_key: str,
+        file_hash: str,
+        born: int,
+    ) -> None:
+        published = article.published.isoformat() if article.published else None
+        sentences = np.asarray(split.sentences, dtype=np.int32).tobytes()
+        row = self._db.execute(
+            "insert into articles values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null)",
+            (article.id, source_key, article.location, file_hash, article.title, article.source, article.author,
+             published, article.url, article.language, article.licence, article.text, sentences, born),
+        ).lastrowid  # fmt: skip
+        for passage, key in zip(split.passages, vector_keys, strict=True):
+            passage_row = self._db.execute(
+                "insert into passages values (null, ?, ?, ?, ?, ?)",
+                (row, passage.id, passage.start, passage.end, key),
+            ).lastrowid
+            self._db.execute(
+                "insert into full_text (rowid, title, text) values (?, ?, ?)",
+                (passage_row, article.title, article.text[passage.start : passage.end]),
+            )
+
+    def retire(self, row: int, died: int) -> None:
+        self._db.execute("update articles set died = ? where row = ?", (died, row))
+
+    def discard_after(self, generation: int) -> None:
+        """Undoes what a killed sync wrote for a generation that never came."""
+        self._db.execute("update articles set died = null where died > ?", (generation,))
+        self._delete("born > ?", generation)
+        self._db.execute("delete from generations where number > ?", (generation,))
+
+    def purge_before(self, generation: int) -> None:
+        """Drops what no generation from this one on can see, and vectors that no passage uses."""
+        self._delete("died is not null and died <= ?", generation)
+        self._db.execute("delete from generations where number < ?", (generation,))
+        self._db.execute("delete from vectors where key not in (select vector_key from passages)")
+
+    def _delete(self, condition: str, value: int) -> None:
+        gone = f"select row from articles where {condition}"
+        passages = f"select row from passages where article_row in ({gone})"
+        self._db.execute(f"delete from full_text where rowid in ({passages})", (value,))
+        self._db.execute(f"delete from passages where article_row in ({gone})", (value,))
+        self._db.execute(f"delete from articles where {condition}", (value,))
+
+    def missing_vectors(self, keys: Iterable[str]) -> set[str]:
+        wanted = set(keys)
+        for chunk in _chunks(sorted(wanted)):
+            marks = ",".join("?" * len(chunk))
+            wanted -= {key for (key,) in self._db.execute(f"select key from vectors where key in ({marks})", chunk)}
+        return wanted
+
+    def add_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        rows = [(key, np.ascontiguousarray(vector, dtype="<f4").tobytes()) for key, vector in vectors.items()]
+        self._db.executemany("insert or ignore into vectors values (?, ?)", rows)
+
+    def passage_ids(self, which: str, generation: int) -> list[str]:
+        """Ids of the passages of articles "born" in, "died" from, or "alive" in this generation."""
+        condition = {"born": "born = :generation", "died": "died = :generation", "alive": _ALIVE}[which]
+        rows = self._db.execute(
+            f"select passages.id from passages join articles on articles.row = article_row where {condition}"
+            " order by passages.row",
+            {"generation": generation},
+        )
+        return [id_ for (id_,) in rows]
+
+    def rows(self, ids: Sequence[str]) -> list[tuple[str, NDArray[np.float32], str, date | None]]:
+        """(passage id, vector, source, published) of passages, newest article first where an id stands twice."""
+        found = {}
+        for chunk in _chunks(ids):
+            marks = ",".join("?" * len(chunk))
+            for id_, blob, source, published in self._db.execute(
+                "select passages.id, vector, source, published from passages"
+                " join articles on articles.row = article_row join vectors on vectors.key = vector_key"
+                f" where passages.id in ({marks}) order by articles.born",
+                chunk,
+            ):
+                found[id_] = (id_, np.frombuffer(blob, dtype="<f4"), source, _date(published))
+        return [found[id_] for id_ in ids]
+
+    # -- reading one generation -------------------------------------------------------------------------------
+
+    def counts(self, generation: int) -> tuple[int, int]:
+        """(articles, passages)"""
+        articles = self._one(f"select count(*) from articles where {_ALIVE}", {"generation": generation})
+        passages = self._one(
+            f"select count(*) from passages join articles on articles.row = article_row where {_ALIVE}",
+            {"generation": generation},
+        )
+        return articles, passages
+
+    def articles(self, generation: int) -> list[Article]:
+        rows = self._db.execute(
+            f"select {_ARTICLE_COLUMNS} from articles where {_ALIVE} order by published desc, title, id",
+            {"generation": generation},
+        )
+        return [_article(row) for row in rows]
+
+    def articles_named(self, name: str, generation: int) -> list[Article]:
+        """Articles whose id is `name` or starts with it, or whose location is or ends with it."""
+        escaped = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        rows = self._db.execute(
+            f"select {_ARTICLE_COLUMNS} from articles where (id = :name or id like :prefix escape '\\'"
+            f" or location = :name or location like :suffix escape '\\') and {_ALIVE} order by id",
+            {"name": name, "prefix": escaped + "%", "suffix": "%/" + escaped, "generation": generation},
+        )
+        articles = [_article(row) for row in rows]
+        exact = [article for article in articles if article.id == name]
+        return exact or articles
+
+    def names_of_sources(self, generation: int) -> list[str]:
+        """The outlets that articles name, alphabetically."""
+        rows = self._db.execute(
+            f"select distinct source from articles where source <> '' and {_ALIVE} order by source",
+            {"generation": generation},
+        )
+        return [name for (name,) in rows]
+
+    def sentences(self, article_id: str, generation: int) -> list[tuple[int, int]]:
+        blob = self._db.execute(
+            f"select sentences from articles where id = :id and {_ALIVE}", {"id": article_id, "generation": generation}
+        ).fetchone()[0]
+        return [(int(start), int(end)) for start, end in np.frombuffer(blob, dtype=np.int32).reshape(-1, 2)]
+
+    def passages(self, ids: Sequence[str], generation: int) -> dict[str, tuple[Passage, Article, NDArray[np.float32]]]:
+        """Passage, article and vector per id; ids that this generation does not hold are left out."""
+        found = {}
+        articles: dict[int, Article] = {}
+        for chunk in _chunks(ids):
+            marks = ",".join(f":id{i}" for i in range(len(chunk)))
+            parameters = {"generation": generation, **{f"id{i}": id_ for i, id_ in enumerate(chunk)}}
+            for row, id_, start, end, blob in self._db.execute(
+                "select article_row, passages.id, start, end, vector from passages"
+                " join articles on articles.row = article_row join vectors on vectors.key = vector_key"
+                f" where passages.id in ({marks}) and {_ALIVE}",
+                parameters,
+            ).fetchall():
+                if row not in articles:
+                    articles[row] = self.article_in_row(row)
+                article = articles[row]
+                found[id_] = (Passage(id_, article.id, start, end), article, np.frombuffer(blob, dtype="<f4"))
+        return found
+
+    def lexical(self, terms: Sequence[str], limit: int, generation: int, where: Filter = Filter()) -> list[tuple[str, float]]:
+        """(passage id, BM25 score > 0), best first, of the passages that hold any of the terms and meet the filter."""
+        if not terms:
+            return []
+        conditions, parameters = _filter_sql(where)
+        rows = self._db.execute(
+            "select passages.id, -bm25(full_text, 1.0, 1.0) as score from full_text"
+            " join passages on passages.row = full_text.rowid join articles on articles.row = article_row"
+            f" where full_text match :match and {_ALIVE}{conditions} order by score desc, passages.id limit :limit",
+            {"match": " OR ".join(_quoted(t) for t in terms), "generation": generation, "limit": limit, **parameters},
+        )
+        return [(id_, score) for id_, score in rows]
+
+    def frequency(self, term: str, generation: int, at_most: int = 1_000) -> int:
+        """How many passages hold the term in any inflection, counted up to `at_most`."""
+        return self._one(
+            "select count(*) from (select 1 from full_text join passages on passages.row = full_text.rowid"
+            f" join articles on articles.row = article_row where full_text match :match and {_ALIVE} limit :at_most)",
+            {"match": _quoted(term), "generation": generation, "at_most": at_most},
+        )
+
+    def _one(self, query: str, parameters: Mapping[str, object]) -> int:
+        return int(self._db.execute(query, parameters).fetchone()[0])
+
+
+def _quoted(term: str) -> str:
+    return '"' + term.replace('"', '""') + '"'
+
+
+def _filter_sql(where: Filter) -> tuple[str, dict[str, str]]:
+    conditions, parameters = "", {}
+    if where.since:
+        conditions += " and published >= :since"
+        parameters["since"] = where.since.isoformat()
+    if where.until:
+        conditions += " and published <= :until"
+        parameters["until"] = where.until.isoformat()
+    if where.source is not None:
+        conditions += " and source = :source"
+        parameters["source"] = where.source
+    return conditions, parameters
+
+
+def _article(row: Sequence[str]) -> Article:
+    id_, title, text, source, author, published, url, language, licence, location = row
+    return Article(id_, title, text, source, author, _date(published), url, language, licence, location)
+
+
+def _date(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), _IDS_PER_QUERY):
+        yield values[start : start + _IDS_PER_QUERY]

@@ -1,0 +1,67 @@
+"""What can go wrong -> one typed error each, one line, naming the next step.
+
+    AssistantError                     exit code 3: it could not be done
+    ├ InputError                       exit code 2: wrong usage or input
+    │  ├ InvalidQuestion
+    │  ├ InvalidSetting
+    │  └ UnknownArticle
+    ├ SourceMissing
+    ├ ArticleUnreadable                one article; a sync goes on with the next
+    ├ IndexMissing
+    ├ IndexMismatch                    built with another model, corpus or version
+    ├ IndexBusy                        another process is writing
+    ├ IndexDamaged
+    └ ModelUnavailable
+"""
+
+from __future__ import annotations
+
+
+class AssistantError(Exception):
+    """Base of every error this package raises on purpose; `str(error)` is the line to show."""
+
+    exit_code = 3
+
+
+class InputError(AssistantError):
+    exit_code = 2
+
+
+class InvalidQuestion(InputError):
+    """The question is empty, has no words, or is too long."""
+
+
+class InvalidSetting(InputError):
+    """A setting, option or filter has a value that cannot work."""
+
+
+class UnknownArticle(InputError):
+    """No article, or more than one, has this id."""
+
+
+class SourceMissing(AssistantError):
+    """A source of articles (the corpus, a folder, a file) is not there."""
+
+
+class ArticleUnreadable(AssistantError):
+    """One file holds no article that can be read; the message is the reason."""
+
+
+class IndexMissing(AssistantError):
+    """There is no finished index in the folder."""
+
+
+class IndexMismatch(AssistantError):
+    """The index was built from, or with, something else than was asked for."""
+
+
+class IndexBusy(AssistantError):
+    """Another process holds the writer's lock."""
+
+
+class IndexDamaged(AssistantError):
+    """The index exists but cannot be read, or failed its verification."""
+
+
+class ModelUnavailable(AssistantError):
+    """A model is not installed, not reachable, or not the file it should be."""

@@ -1,0 +1,113 @@
+"""The index folder -> which generation answers, and the lock that lets one process write.
+
+    index/
+      catalog.sqlite3        see catalog.py
+      generations/000042/    see vectors.py
+      CURRENT                the number of the generation that answers, swapped by rename
+      lock, writer.json      one writer, by OS lock; who it is
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from assistant.errors import IndexBusy, IndexDamaged
+
+KEPT = 2
+"""Generations on disk: the one that answers, and the one before for readers that opened it."""
+
+
+class IndexFolder:
+    """Paths and the two atomic steps: take the lock, swap the generation."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.catalog = root / "catalog.sqlite3"
+        self._current = root / "CURRENT"
+        self._generations = root / "generations"
+
+    def generation(self, number: int) -> Path:
+        return self._generations / f"{number:06d}"
+
+    def current(self) -> int:
+        """The generation that answers; 0 before the first sync has finished."""
+        try:
+            text = self._current.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return 0
+        except UnicodeDecodeError:
+            text = "?"
+        if not text.isascii() or not text.isdigit():
+            raise IndexDamaged(f"{self._current} does not name a generation; type: assistant sync --rebuild")
+        return int(text)
+
+    def swap(self, number: int) -> None:
+        """From the rename on, `number` answers. Can be repeated."""
+        fresh = self._current.with_suffix(".new")
+        with fresh.open("w", encoding="ascii") as file:
+            file.write(f"{number:06d}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._current)
+        _sync_folder(self.root)
+
+    def next_number(self) -> int:
+        """One above every generation that is, or was begun, on disk; so that no path is ever used twice."""
+        begun = [int(path.name) for path in self._generations.glob("[0-9]*") if path.name.isdigit()]
+        return max([self._readable_current(), *begun]) + 1
+
+    def _readable_current(self) -> int:
+        try:
+            return self.current()
+        except IndexDamaged:
+            return 0
+
+    def remove_all_but(self, kept: set[int]) -> None:
+        for path in self._generations.glob("*"):
+            if not path.name.isdigit() or int(path.name) not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Holds the writer's lock. Raises IndexBusy at once if another process has it."""
+        from filelock import FileLock, Timeout
+
+        self.root.mkdir(parents=True, exist_ok=True)
+        ignore = self.root / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n!.gitignore\n", encoding="ascii")
+        lock = FileLock(self.root / "lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            raise IndexBusy(f"the index is being written by {self._writer()}; try again when that is done") from error
+        try:
+            since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+            (self.root / "writer.json").write_text(json.dumps(holder), encoding="utf-8")
+            yield
+        finally:
+            (self.root / "writer.json").unlink(missing_ok=True)
+            lock.release()
+
+    def _writer(self) -> str:
+        try:
+            holder = json.loads((self.root / "writer.json").read_text(encoding="utf-8"))
+            return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+        except (OSError, ValueError, KeyError):
+            return "another process"
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

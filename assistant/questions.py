@@ -1,0 +1,98 @@
+"""A question -> what kind of answer it wants, and the names, years and figures that the answer must be about.
+
+Also the gate for what is no question at all. English only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from assistant.errors import InvalidQuestion
+from assistant.sources.cleaning import clean
+from assistant.words import Name, content_words, names, words
+
+LENGTH_LIMIT = 2_000
+"""Characters."""
+
+_AUXILIARY = frozenset(
+    """is are was were am be been do does did has have had will would shall should can could may might must isn't
+    aren't wasn't weren't doesn't don't didn't hasn't haven't won't wouldn't can't couldn't shouldn't""".split()
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """`kind` is one of person, place, time, number, thing (a short answer) or sentences (why, how, yes or no).
+
+    `head` holds the words between "which" or "what" and the verb: the class that the answer belongs to.
+    """
+
+    kind: str
+    head: tuple[str, ...] = ()
+
+    @property
+    def short(self) -> bool:
+        return self.kind != "sentences"
+
+
+def checked(question: str) -> str:
+    """The question in one clean line. Raises InvalidQuestion if it has no words or is too long."""
+    if len(question) > LENGTH_LIMIT:
+        raise InvalidQuestion(f"the question has {len(question):,} characters; ask in at most {LENGTH_LIMIT:,}")
+    line = re.sub(r"\s+", " ", clean(question)).strip()
+    if not content_words(line):
+        raise InvalidQuestion("there is no question to search for; ask with at least one word that names something")
+    return line
+
+
+def wanted(question: str) -> Wanted:
+    tokens = [word.text.lower() for word in words(question)]
+    for i, token in enumerate(tokens):
+        following = tokens[i + 1 : i + 6]
+        if token in ("who", "whom", "whose"):
+            return Wanted("person")
+        if token == "where":
+            return Wanted("place")
+        if token == "when":
+            return Wanted("time")
+        if token == "why":
+            return Wanted("sentences")
+        if token == "how":
+            return _how(following)
+        if token in ("which", "what"):
+            return _which(following)
+        if token in _AUXILIARY and i == 0:
+            return Wanted("sentences")
+    return Wanted("thing")
+
+
+def _how(following: list[str]) -> Wanted:
+    if following and following[0] in ("many", "much", "big", "large", "long", "old", "high", "far", "tall", "fast", "often"):
+        return Wanted("number", tuple(following[1:2]))
+    return Wanted("sentences")
+
+
+def _which(following: list[str]) -> Wanted:
+    head = []
+    for token in following:
+        if token in _AUXILIARY:
+            break
+        head.append(token)
+    if not head:
+        explains = following[1:3] in (["the", "reason"], ["the", "reasons"]) or "happened" in following[:2]
+        return Wanted("sentences" if explains else "thing", tuple(following[1:4]))
+    if head[0] in ("happened", "happens"):
+        return Wanted("sentences")
+    if any(word in ("year", "date", "day", "month", "time", "century") for word in head[:3]):
+        return Wanted("time")
+    if any(word in ("percentage", "percent", "share", "number", "amount", "price", "margin", "figure") for word in head):
+        return Wanted("number", tuple(head))
+    if any(word in ("city", "country", "region", "place", "state") for word in head[:2]):
+        return Wanted("place", tuple(head))
+    return Wanted("thing", tuple(head))
+
+
+def anchors(question: str) -> list[Name]:
+    """Names, codes, years and figures in the question: an answer that has nothing to do with one is no answer."""
+    return names(question, sentence_start_counts=False)

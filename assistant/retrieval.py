@@ -1,0 +1,70 @@
+"""A question -> hits: dense and lexical search, fused.
+
+Both searches give 50 candidates under the same filter. What the other search did not return is not guessed:
+its cosine similarity is computed from the stored vector. Scores are fused by a convex combination, which
+beats reciprocal-rank fusion when it is tuned (Bruch, Gai & Ingber 2023, "An Analysis of Fusion Functions for
+Hybrid Retrieval"); tests/benchmarks/retrieval.py measures both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from assistant.catalog import Catalog
+from assistant.embedding import Embedder
+from assistant.schema import Filter, Hit
+from assistant.vectors import VectorIndex
+from assistant.words import content_words, words
+
+RRF_K = 60
+"""Cormack, Clarke & Buettcher 2009."""
+
+
+@dataclass(frozen=True)
+class Retriever:
+    """One generation, open for questions."""
+
+    catalog: Catalog
+    vectors: VectorIndex
+    generation: int
+    embedder: Embedder
+    candidates: int
+    dense_weight: float
+
+    def search(self, question: str, limit: int, where: Filter = Filter()) -> list[Hit]:
+        """At most `limit` hits, best first; none if no article meets the filter."""
+        vector = self.embedder.question(question)
+        pool = max(self.candidates, limit)
+        dense = dict(self.vectors.nearest(vector, pool, where))
+        lexical = dict(self.catalog.lexical(search_terms(question), pool, self.generation, where))
+        found = self.catalog.passages(list({**dense, **lexical}), self.generation)
+        dense = {id_: float(stored @ vector) for id_, (_, _, stored) in found.items()}
+        best = max(lexical.values(), default=1.0)
+        share = {id_: lexical.get(id_, 0.0) / best for id_ in found}
+        fused = fuse(dense, share, self.dense_weight)
+        ranked = sorted(fused, key=lambda id_: (-fused[id_], id_))[:limit]
+        return [Hit(*found[id_][:2], fused[id_], dense[id_], share[id_]) for id_ in ranked]
+
+
+def search_terms(question: str) -> list[str]:
+    """The question's content words; all its words if it has no others."""
+    terms = [word.text for word in content_words(question)] or [word.text for word in words(question)]
+    return list(dict.fromkeys(term.lower() for term in terms))
+
+
+def fuse(dense: Mapping[str, float], lexical: Mapping[str, float], dense_weight: float) -> dict[str, float]:
+    """Convex combination: dense similarity (below 0 counts as 0) and lexical share, both in 0..1."""
+    return {
+        key: dense_weight * max(dense.get(key, 0.0), 0.0) + (1 - dense_weight) * lexical.get(key, 0.0)
+        for key in {**dense, **lexical}
+    }
+
+
+def fuse_ranks(*rankings: Sequence[str]) -> dict[str, float]:
+    """Reciprocal-rank fusion, for comparison: the sum of 1 / (60 + rank) over the rankings."""
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, key in enumerate(ranking, 1):
+            scores[key] = scores.get(key, 0.0) + 1 / (RRF_K + rank)
+    return scores

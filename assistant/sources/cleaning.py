@@ -1,0 +1,78 @@
+"""Bytes -> clean text: decoded, without control characters, one kind of line end.
+
+The same article gives the same text whatever its byte-order mark, line ends or spaces were.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+
+from assistant.errors import ArticleUnreadable
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# C0 and C1 controls but tab and line feed; zero-width and bidirectional controls; the byte-order mark.
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_SPACES = re.compile("[\t \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+
+
+def decode(raw: bytes) -> str:
+    """Unicode text of a file; byte-order marks, then UTF-8, then detection. Raises ArticleUnreadable."""
+    for mark, encoding in _BOMS:
+        if raw.startswith(mark):
+            return _decode_as(raw[len(mark) :], encoding)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _decode_detected(raw, error.start)
+    if _looks_binary(text):
+        raise ArticleUnreadable("looks binary")
+    return text
+
+
+def _decode_as(raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ArticleUnreadable(f"not {encoding.upper()} at byte {error.start}; save it as UTF-8") from error
+
+
+def _decode_detected(raw: bytes, bad_byte: int) -> str:
+    from charset_normalizer import from_bytes
+
+    if b"\x00" in raw:
+        raise ArticleUnreadable("looks binary")
+    best = from_bytes(raw[:200_000]).best()
+    if best is None:
+        raise ArticleUnreadable(f"not UTF-8 at byte {bad_byte}, and no other encoding fits; save it as UTF-8")
+    text = _decode_as(raw, best.encoding)
+    if _looks_binary(text):
+        raise ArticleUnreadable("looks binary")
+    return text
+
+
+def _looks_binary(text: str) -> bool:
+    sample = text[:20_000]
+    controls = sum(1 for c in sample if c < " " and c not in "\t\n\r\f\x0b")
+    return controls > max(2, len(sample) // 100)
+
+
+def clean(text: str) -> str:
+    """One line end, no invisible characters, single spaces, composed accents; lone surrogates become U+FFFD."""
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", text))
+
+
+def join_paragraphs(paragraphs: list[str]) -> str:
+    """Paragraphs without inner line ends, parted by one empty line: the form of `Article.text`."""
+    tidy = (re.sub(r"\s+", " ", paragraph).strip() for paragraph in paragraphs)
+    return "\n\n".join(paragraph for paragraph in tidy if paragraph)

@@ -1,0 +1,76 @@
+"""What a format's parser found -> Article, with dates and text fields made whole."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from assistant.schema import Article
+from assistant.sources.cleaning import clean
+
+_FIELD_LIMIT = 500
+_TITLE_LIMIT = 90
+
+
+@dataclass
+class Draft:
+    """A parser's findings: paragraphs, and metadata under Article's field names, as found."""
+
+    text: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def to_article(draft: Draft, article_id: str, location: str) -> Article:
+    meta = draft.metadata
+    return Article(
+        id=article_id,
+        title=_line(meta.get("title")) or opening(draft.text),
+        text=draft.text,
+        source=_line(meta.get("source")),
+        author=_line(meta.get("author")),
+        published=to_date(meta.get("published")),
+        url=_line(meta.get("url")),
+        language=_line(meta.get("language")),
+        licence=_line(meta.get("licence")),
+        location=location,
+    )
+
+
+def _line(value: Any) -> str:
+    """A metadata value as one clean line: lists joined, anything but text and numbers ignored."""
+    if isinstance(value, (list, tuple)):
+        value = ", ".join(str(item) for item in value if isinstance(item, (str, int, float)))
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+        return ""
+    return re.sub(r"\s+", " ", clean(str(value))).strip()[:_FIELD_LIMIT]
+
+
+def to_date(value: Any) -> datetime.date | None:
+    """A date from YAML, ISO 8601 or a written date with day, month and year; None for anything else."""
+    if isinstance(value, datetime.datetime):
+        return value.date()
+    if isinstance(value, datetime.date):
+        return value
+    if not isinstance(value, str):
+        return None
+    from dateutil import parser
+
+    try:
+        # Two defaults that differ in every part: a date that takes part of either was incomplete.
+        first = parser.parse(value.strip(), default=datetime.datetime(2000, 1, 1))
+        second = parser.parse(value.strip(), default=datetime.datetime(2004, 2, 2))
+    except (ValueError, OverflowError):
+        return None
+    return first.date() if first.date() == second.date() else None
+
+
+def opening(text: str) -> str:
+    """The first prose paragraph's first words, as the title of a text that has none."""
+    paragraphs = text.split("\n\n")
+    prose = next((p for p in paragraphs if len(p.split()) >= 8), paragraphs[0])
+    sentence = re.split(r"(?<=[.!?])\s", prose, maxsplit=1)[0]
+    if len(sentence) <= _TITLE_LIMIT:
+        return sentence.rstrip(".")
+    return sentence[:_TITLE_LIMIT].rsplit(" ", 1)[0].rstrip(",;:") + "…"

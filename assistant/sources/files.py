@@ -1,0 +1,134 @@
+"""A folder or file -> Items in a stable order (or Skipped with the reason), and an Item's bytes -> Article."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.errors import ArticleUnreadable, SourceMissing
+from assistant.schema import Article
+from assistant.sources.cleaning import clean, decode
+from assistant.sources.draft import Draft, to_article
+from assistant.sources.html import parse_html
+from assistant.sources.markdown import parse_markdown
+from assistant.sources.text import parse_text
+
+PARSER_VERSION = "1"
+"""Part of every item's hash: raise it when the same bytes would give another Article."""
+
+SIZE_LIMIT = 50 * 1024 * 1024
+_PARSERS: dict[str, Callable[[str], Draft]] = {
+    ".md": parse_markdown,
+    ".markdown": parse_markdown,
+    ".txt": parse_text,
+    ".text": parse_text,
+    ".html": parse_html,
+    ".htm": parse_html,
+    ".xhtml": parse_html,
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file that should hold an article. `location` is relative to its source, with forward slashes."""
+
+    source: str
+    location: str
+    path: Path
+
+    @property
+    def article_id(self) -> str:
+        """Readable and stable: the file's name, and a hash of source and location."""
+        slug = re.sub(r"[^a-z0-9]+", "-", Path(self.location).stem.lower()).strip("-")[:60].strip("-")
+        digest = hashlib.sha256(f"{self.source}\0{self.location}".encode()).hexdigest()[:6]
+        return f"{slug}-{digest}" if slug else digest
+
+    def read(self) -> tuple[bytes, str]:
+        """The file's bytes and their hash. Raises ArticleUnreadable."""
+        try:
+            size = self.path.stat().st_size
+            if size > SIZE_LIMIT:
+                raise ArticleUnreadable(f"larger than {SIZE_LIMIT // 2**20} MiB; split it into articles")
+            raw = self.path.read_bytes()
+        except OSError as error:
+            raise ArticleUnreadable(f"cannot be read: {error.strerror}") from error
+        digest = hashlib.sha256(f"{PARSER_VERSION}\0{self.path.suffix.lower()}\0".encode() + raw).hexdigest()
+        return raw, digest
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something in a folder that is no article, and why."""
+
+    location: str
+    reason: str
+
+
+def items(source: str, root: Path) -> Iterator[Item | Skipped]:
+    """Every file below `root` (or `root` itself) in alphabetical order; hidden files and folders are passed over.
+
+    `source` is the key under which the articles are remembered. Raises SourceMissing.
+    """
+    if root.is_file():
+        yield _item(source, root.parent, root)
+        return
+    if not root.is_dir():
+        raise SourceMissing(f"{root} is neither a folder nor a file; name a folder of articles")
+    for folder, folders, files in os.walk(root, followlinks=False, onerror=_refuse):
+        folders.sort()
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        linked = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in linked:
+            yield Skipped(_relative(root, Path(folder) / name), "a link to a folder")
+        for name in sorted(name for name in files if not name.startswith(".")):
+            yield _item(source, root, Path(folder) / name)
+
+
+def _refuse(error: OSError) -> None:
+    raise SourceMissing(f"{error.filename} cannot be listed: {error.strerror}") from error
+
+
+def _relative(root: Path, path: Path) -> str:
+    """The path below root; bytes that are not UTF-8 are shown escaped."""
+    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _item(source: str, root: Path, path: Path) -> Item | Skipped:
+    location = _relative(root, path)
+    try:
+        path.name.encode("utf-8")
+    except UnicodeEncodeError:
+        return Skipped(location, "its name is not UTF-8; rename it")
+    if path.is_symlink() and not _inside(root, path):
+        return Skipped(location, "a link out of the folder, or to nothing")
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return Skipped(location, "not a regular file")
+    except OSError as error:
+        return Skipped(location, f"cannot be read: {error.strerror}")
+    if path.suffix.lower() not in _PARSERS:
+        return Skipped(location, f"not a format that can be read ({path.suffix or 'no suffix'})")
+    return Item(source, location, path)
+
+
+def _inside(root: Path, path: Path) -> bool:
+    try:
+        return path.resolve(strict=True).is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
+def parse(item: Item, raw: bytes) -> Article:
+    """The article in a file. Raises ArticleUnreadable with the reason."""
+    text = clean(decode(raw))
+    if not text.strip():
+        raise ArticleUnreadable("empty")
+    draft = _PARSERS[item.path.suffix.lower()](text)
+    if not draft.text.strip():
+        raise ArticleUnreadable("empty: no text below its metadata")
+    return to_article(draft, item.article_id, item.location)

@@ -1,0 +1,103 @@
+"""A Markdown file -> Draft: front matter as metadata, the rest as plain paragraphs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from assistant.errors import ArticleUnreadable
+from assistant.sources.cleaning import join_paragraphs
+from assistant.sources.draft import Draft
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER_LIMIT = 20_000
+_ALIASES = {"license": "licence", "date": "published", "lang": "language", "outlet": "source", "link": "url"}
+
+
+def parse_markdown(text: str) -> Draft:
+    metadata, body = _front_matter(text)
+    tokens = _tokens(body)
+    paragraphs = list(_paragraphs(tokens))
+    if not metadata.get("title") and tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
+        metadata["title"] = paragraphs.pop(0)
+    return Draft(join_paragraphs(paragraphs), metadata)
+
+
+def _front_matter(text: str) -> tuple[dict[str, Any], str]:
+    import yaml
+
+    match = _FRONT_MATTER.match(text)
+    if not match:
+        return {}, text
+    if len(match.group(1)) > _FRONT_MATTER_LIMIT:
+        raise ArticleUnreadable(f"front matter is longer than {_FRONT_MATTER_LIMIT:,} characters")
+    if re.search(r"(?m)(?:^|[\s\[{,:])[&*][A-Za-z0-9]", match.group(1)) and "<<" in match.group(1):
+        raise ArticleUnreadable("front matter merges YAML anchors; write the values out")
+    try:
+        loaded = yaml.load(match.group(1), Loader=_plain_loader())
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 2}" if mark else ""
+        raise ArticleUnreadable(f"front matter is not valid YAML{where}") from error
+    except ValueError as error:
+        raise ArticleUnreadable(f"front matter has an impossible date: {error}") from error
+    if not isinstance(loaded, dict):
+        # A thematic break and text between two of them, not metadata.
+        return {}, text
+    metadata = {_ALIASES.get(str(key).lower(), str(key).lower()): value for key, value in loaded.items()}
+    return metadata, text[match.end() :]
+
+
+def _plain_loader() -> Any:
+    """YAML's safe loader, which refuses aliases: nobody needs them here, and nested they fill the memory."""
+    import yaml
+
+    class PlainLoader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                event = self.peek_event()
+                raise yaml.composer.ComposerError(None, None, "aliases are not allowed", event.start_mark)
+            return super().compose_node(parent, index)
+
+    return PlainLoader
+
+
+def _tokens(body: str) -> list[Token]:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark").enable("table").parse(body)
+
+
+def _paragraphs(tokens: Sequence[Token]) -> Iterator[str]:
+    """One string per paragraph, heading, list item, table row or code block; HTML blocks are left out."""
+    row: list[str] | None = None
+    for token in tokens:
+        if token.type == "tr_open":
+            row = []
+        elif token.type == "tr_close" and row is not None:
+            yield ", ".join(row)
+            row = None
+        elif token.type == "inline":
+            text = _inline(token.children or [])
+            if row is None:
+                yield text
+            else:
+                row.append(text)
+        elif token.type in ("fence", "code_block"):
+            yield token.content
+
+
+def _inline(children: Sequence[Token]) -> str:
+    parts = []
+    for token in children:
+        if token.type in ("text", "code_inline"):
+            parts.append(token.content)
+        elif token.type in ("softbreak", "hardbreak"):
+            parts.append(" ")
+        elif token.type == "image":
+            parts.append(_inline(token.children or []))
+    return "".join(parts)

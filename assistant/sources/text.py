@@ -1,0 +1,53 @@
+"""A plain text file, or a page saved as text -> Draft: paragraphs, and a byline and date if they stand on top."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from assistant.sources.cleaning import join_paragraphs
+from assistant.sources.draft import Draft, to_date
+
+_BYLINE = re.compile(r"(?:[Bb]y|BY|Author:)\s+([A-Z][\w.’'-]*(?:\s+(?:and\s+|de\s+|van\s+|von\s+)?[A-Z][\w.’'-]*){1,5})")
+_DATE_LABEL = re.compile(r"(?:published|updated|posted|date)\s*(?:on)?\s*:?\s*", re.IGNORECASE)
+_PROSE_WORDS = 12
+_WRAP_COLUMNS = 120
+
+
+def parse_text(text: str) -> Draft:
+    paragraphs = [line for block in re.split(r"\n\s*\n", text) for line in _unwrap(block)]
+    return Draft(join_paragraphs(paragraphs), _head(paragraphs))
+
+
+def _unwrap(block: str) -> list[str]:
+    """The paragraphs of a block without empty lines: each line is one, unless the block is hard-wrapped.
+
+    Hard-wrapped means: no line beyond 120 columns, and all but the last reach three fifths of the longest.
+    """
+    lines = [line.strip() for line in block.split("\n") if line.strip()]
+    longest = max((len(line) for line in lines), default=0)
+    if len(lines) > 1 and 50 <= longest <= _WRAP_COLUMNS and all(len(line) >= 0.6 * longest for line in lines[:-1]):
+        return [" ".join(lines)]
+    return lines
+
+
+def _head(paragraphs: list[str]) -> dict[str, Any]:
+    """Author and date from the short lines above the first prose, and a title if the first line is one."""
+    found: dict[str, Any] = {}
+    head = []
+    for line in paragraphs[:60]:
+        if len(line.split()) >= _PROSE_WORDS:
+            break
+        head.append(line)
+    for line in head:
+        byline = _BYLINE.fullmatch(line.strip())
+        if byline:
+            found.setdefault("author", byline.group(1))
+        elif any(c.isdigit() for c in line) and len(line) <= 60:
+            published = to_date(_DATE_LABEL.sub("", line, count=1))
+            if published:
+                found.setdefault("published", published)
+    # One short line alone, then prose, a byline or a date: a headline. A run of short lines is a menu.
+    if head and len(head) <= 4 and len(head[0].split()) >= 3 and not _BYLINE.fullmatch(head[0]) and not to_date(head[0]):
+        found["title"] = head[0]
+    return found

@@ -1,0 +1,127 @@
+"""Article -> sentences and passages, as offsets. The home of llama-index's node parsers.
+
+Sentences come from llama-index's bundled Punkt model, paragraph by paragraph; passages from its
+`SentenceSplitter`, then widened to whole sentences. Both are offsets of `Article.text`.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import re
+from collections.abc import Callable
+
+from assistant.schema import Article, Passage, Split
+
+SPLITTER_VERSION = "1"
+"""Recorded in the index: raise it when the same article would be split differently."""
+
+_UNIT = re.compile(r"\w+|[^\w\s]")
+_SENTENCE_LIMIT = 2_000
+"""Characters; a longer "sentence" is a table or a list without full stops and is cut at spaces."""
+
+
+class Splitter:
+    """`split(article) -> Split`; sizes in words and punctuation marks."""
+
+    def __init__(self, passage_words: int, overlap_words: int) -> None:
+        from llama_index.core.node_parser import SentenceSplitter
+        from llama_index.core.node_parser.text.utils import split_by_sentence_tokenizer
+
+        self._sentences: Callable[[str], list[str]] = split_by_sentence_tokenizer()
+        self._splitter = SentenceSplitter(
+            chunk_size=passage_words,
+            chunk_overlap=overlap_words,
+            tokenizer=_UNIT.findall,
+            paragraph_separator="\n\n",
+        )
+
+    def split(self, article: Article) -> Split:
+        sentences = self._sentence_spans(article.text)
+        passages = []
+        for start, end in prose_stretches(article.text):
+            for span in self._passage_spans(article.text[start:end]):
+                widened = widen(sentences, start + span[0], start + span[1])
+                if not passages or passages[-1] != widened:
+                    passages.append(widened)
+        return Split(tuple(sentences), tuple(_passage(article, start, end) for start, end in passages))
+
+    def _sentence_spans(self, text: str) -> list[tuple[int, int]]:
+        spans = []
+        for paragraph in re.finditer(r"[^\n]+", text):
+            position = paragraph.start()
+            for sentence in self._sentences(paragraph.group()):
+                end = position + len(sentence)
+                spans.extend(_pieces(text, position, position + len(sentence.rstrip())))
+                position = end
+        return spans
+
+    def _passage_spans(self, text: str) -> list[tuple[int, int]]:
+        spans = []
+        position = 0
+        for chunk in self._splitter.split_text(text):
+            start = text.index(chunk, position)
+            spans.append((start, start + len(chunk)))
+            # The next chunk may overlap this one but starts after it does.
+            position = start + 1
+        return spans
+
+
+def _pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The sentence, or stretches of at most 2,000 characters of it, cut at spaces where there are any."""
+    pieces = []
+    while end - start > _SENTENCE_LIMIT:
+        cut = text.rfind(" ", start + 1, start + _SENTENCE_LIMIT)
+        cut = cut if cut > start else start + _SENTENCE_LIMIT
+        pieces.append((start, cut))
+        start = cut + 1 if text[cut] == " " else cut
+    if end > start:
+        pieces.append((start, end))
+    return pieces
+
+
+def widen(sentences: list[tuple[int, int]] | tuple[tuple[int, int], ...], start: int, end: int) -> tuple[int, int]:
+    """The whole sentences that `start:end` touches. Sentences are sorted and do not overlap."""
+    first = max(bisect.bisect_right(sentences, (start, float("inf"))) - 1, 0)
+    if sentences[first][1] <= start and first + 1 < len(sentences):
+        first += 1
+    last = max(bisect.bisect_left(sentences, (end, -1)) - 1, first)
+    return sentences[first][0], sentences[last][1]
+
+
+def prose_stretches(text: str) -> list[tuple[int, int]]:
+    """Runs of paragraphs worth searching: all but navigation, that is, three or more short lines in a row.
+
+    A short line has at most six words and no closing punctuation; a heading stands alone and stays. A text
+    of short lines only (a poem, a list) stays whole.
+    """
+    paragraphs = [(m.start(), m.end()) for m in re.finditer(r"[^\n]+", text)]
+    short = [_is_short_line(text[start:end]) for start, end in paragraphs]
+    keep = [True] * len(paragraphs)
+    i = 0
+    while i < len(paragraphs):
+        j = i
+        while j < len(paragraphs) and short[j]:
+            j += 1
+        if j - i >= 3:
+            keep[i:j] = [False] * (j - i)
+        i = max(j, i + 1)
+    if not any(keep):
+        return [(0, len(text))]
+    stretches: list[tuple[int, int]] = []
+    for (start, end), kept, previous in zip(paragraphs, keep, [False, *keep], strict=False):
+        if kept and previous:
+            stretches[-1] = (stretches[-1][0], end)
+        elif kept:
+            stretches.append((start, end))
+    return stretches
+
+
+def _is_short_line(line: str) -> bool:
+    return len(line.split()) <= 6 and line.rstrip()[-1:] not in ".!?:;,”\"'’)"
+
+
+def _passage(article: Article, start: int, end: int) -> Passage:
+    """The id changes with the words, the place and what filters see: an edited article's passages are new ones."""
+    known = (article.id, article.title, article.source, article.published, start, end, article.text[start:end])
+    return Passage(hashlib.sha256(repr(known).encode()).hexdigest()[:24], article.id, start, end)

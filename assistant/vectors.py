@@ -1,0 +1,187 @@
+"""Vectors -> a generation (a Chroma folder), and a question's vector -> its nearest passages. The home of chromadb.
+
+A generation is written once by one sync, verified in a process of its own, and never written again. Chroma's
+files can be torn by a kill while it persists, and a torn index can crash the process that opens it; that is
+why nothing is ever changed in place, and why the verification runs elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assistant.errors import IndexDamaged
+from assistant.schema import Filter
+
+COLLECTION = "passages"
+_BATCH = 2_000
+"""Rows per call; Chroma refuses more than 5,461."""
+_VERIFY_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Row:
+    """One passage as Chroma keeps it: its id, its vector and what filters need."""
+
+    id: str
+    vector: NDArray[np.float32]
+    source: str
+    published: date | None
+
+
+def write_generation(
+    folder: Path,
+    previous: Path | None,
+    removed: Sequence[str],
+    added: Iterable[Sequence[Row]],
+    progress: Callable[[int], None] = lambda rows: None,
+) -> None:
+    """Fills `folder` with the previous generation's rows, less `removed`, plus the batches of `added`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if previous is not None:
+        shutil.copytree(previous, folder)
+    else:
+        folder.mkdir(parents=True)
+    client, collection = _open(folder, create=previous is None)
+    for start in range(0, len(removed), _BATCH):
+        collection.delete(ids=list(removed[start : start + _BATCH]))
+    for rows in added:
+        for start in range(0, len(rows), _BATCH):
+            batch = rows[start : start + _BATCH]
+            collection.add(
+                ids=[row.id for row in batch],
+                embeddings=np.stack([row.vector for row in batch]),
+                metadatas=[_metadata(row) for row in batch],
+            )
+            progress(len(batch))
+    client.close()
+    _flush_to_disk(folder)
+
+
+def _metadata(row: Row) -> dict[str, Any]:
+    return {"source": row.source, "published": row.published.toordinal() if row.published else 0}
+
+
+def _open(folder: Path, *, create: bool) -> tuple[Any, Any]:
+    import chromadb
+    from chromadb.config import Settings as ChromaSettings
+    from chromadb.errors import ChromaError
+
+    try:
+        client = chromadb.PersistentClient(
+            path=str(folder), settings=ChromaSettings(anonymized_telemetry=False, allow_reset=False)
+        )
+        if create:
+            collection = client.create_collection(
+                COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "cosine", "ef_search": 200}}
+            )
+        else:
+            collection = client.get_collection(COLLECTION, embedding_function=None)
+    except (ChromaError, ValueError, RuntimeError) as error:
+        raise IndexDamaged(f"the vectors in {folder} cannot be opened ({error}); type: assistant sync --rebuild") from error
+    return client, collection
+
+
+def _flush_to_disk(folder: Path) -> None:
+    """fsync of every file and folder, so that a power cut after the swap finds them whole."""
+    for path in (folder, *folder.rglob("*")):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class VectorIndex:
+    """One generation, opened for reading."""
+
+    def __init__(self, folder: Path) -> None:
+        self._client, self._collection = _open(folder, create=False)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def count(self) -> int:
+        return int(self._collection.count())
+
+    def nearest(self, vector: NDArray[np.float32], limit: int, where: Filter = Filter()) -> list[tuple[str, float]]:
+        """(passage id, cosine similarity in -1..1), best first, of the passages that meet the filter."""
+        from chromadb.errors import ChromaError
+
+        try:
+            found = self._collection.query(
+                query_embeddings=vector[None, :], n_results=limit, where=_where(where), include=["distances"]
+            )
+        except (ChromaError, RuntimeError) as error:
+            raise IndexDamaged(f"the vectors cannot be searched ({error}); type: assistant sync --rebuild") from error
+        return [(id_, 1.0 - d) for id_, d in zip(found["ids"][0], found["distances"][0], strict=True)]
+
+
+def _where(where: Filter) -> dict[str, Any] | None:
+    conditions: list[dict[str, Any]] = []
+    if where.since or where.until:
+        # 0 stands for "no date", which meets no bound.
+        conditions.append({"published": {"$gte": where.since.toordinal() if where.since else 1}})
+    if where.until:
+        conditions.append({"published": {"$lte": where.until.toordinal()}})
+    if where.source is not None:
+        conditions.append({"source": {"$eq": where.source}})
+    if len(conditions) > 1:
+        return {"$and": conditions}
+    return conditions[0] if conditions else None
+
+
+def verify(folder: Path, expected: int, samples: Sequence[Row]) -> None:
+    """Raises IndexDamaged unless a fresh process counts the rows and finds each sample by its own vector."""
+    order = {
+        "folder": str(folder),
+        "expected": expected,
+        "samples": [[row.id, row.vector.tolist(), row.source] for row in samples],
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "assistant.vectors"],
+            input=json.dumps(order),
+            capture_output=True,
+            text=True,
+            timeout=_VERIFY_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise IndexDamaged(f"verifying {folder.name} took over {_VERIFY_SECONDS} s; type: assistant sync") from error
+    if done.returncode != 0:
+        reason = (done.stdout.strip() or done.stderr.strip().split("\n")[-1]) or f"exit code {done.returncode}"
+        raise IndexDamaged(f"the new generation failed its verification ({reason}); type: assistant sync")
+
+
+def _complaint(order: dict[str, Any]) -> str | None:
+    """What is wrong with the generation, or None. A query without and one with a filter, per sample."""
+    index = VectorIndex(Path(order["folder"]))
+    if index.count() != order["expected"]:
+        return f"{index.count()} rows where {order['expected']} are due"
+    for id_, numbers, source in order["samples"]:
+        vector = np.asarray(numbers, dtype=np.float32)
+        # Passages with the same words have the same vector: any of the nearest five may be first.
+        for where in (Filter(), Filter(source=source)):
+            nearest = index.nearest(vector, 5, where)
+            if id_ not in [found for found, _ in nearest] and (not nearest or nearest[-1][1] < 1 - 1e-4):
+                return f"passage {id_} is not found by its own vector"
+    return None
+
+
+if __name__ == "__main__":
+    problem = _complaint(json.load(sys.stdin))
+    if problem:
+        sys.stdout.write(problem + "\n")
+    sys.exit(1 if problem else 0)

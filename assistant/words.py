@@ -1,0 +1,135 @@
+"""Text -> words, stems, names and numbers: the small linguistics that search, reading and follow-ups share.
+
+English only. Offsets are characters of the text given.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*%?|[^\W_]+(?:[’'](?:s|S|t|re|ve|ll|d|m)\b)?")
+
+# Closed-class words and the verbs and nouns that only shape a question. Nothing here names a thing.
+STOPWORDS = frozenset(
+    """a an the this that these those there here it its it's they them their theirs he him his she her hers we us our
+    you your i me my who whom whose which what when where why how and or but nor so if then than as of in on at by for
+    with from to into onto over under about between among through during before after since until against within
+    without per via is are was were be been being am do does did done doing have has had having will would shall should
+    can could may might must not no yes also too very just only even still yet ever never any some all each every both
+    either neither other another such same own more most much many few less least lot up down out off again further once
+    because while whether however therefore thus though although s t re ve ll d m don doesn didn isn aren wasn weren
+    tell explain describe give name please say says said know many""".split()
+)
+
+QUESTION_WORDS = frozenset("who whom whose which what when where why how".split())
+
+
+@dataclass(frozen=True)
+class Word:
+    """`text` as written (without a possessive 's), at `start:end`."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def capitalised(self) -> bool:
+        return self.text[0].isupper()
+
+    @property
+    def number(self) -> bool:
+        return self.text[0].isdigit() and self.text.rstrip("%").replace(",", "").replace(".", "").isdigit()
+
+    @property
+    def code(self) -> bool:
+        """A name such as M9, S9T or 3M: letters and digits together."""
+        return any(c.isdigit() for c in self.text) and any(c.isalpha() for c in self.text)
+
+
+def words(text: str) -> list[Word]:
+    found = []
+    for match in _TOKEN.finditer(text):
+        word = re.sub(r"[’'][sS]$", "", match.group())
+        found.append(Word(word, match.start(), match.start() + len(word)))
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def _stemmer():  # type: ignore[no-untyped-def]
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("porter")
+
+
+@functools.lru_cache(maxsize=50_000)
+def stem(word: str) -> str:
+    """Porter stem, lower case: the same that the full-text index uses."""
+    lower = word.lower().replace("’", "'")
+    if not lower.isalpha():
+        return lower.replace(",", "").rstrip("%")
+    return str(_stemmer().stemWord(lower))
+
+
+def is_content(word: Word) -> bool:
+    return word.text.lower().replace("’", "'") not in STOPWORDS
+
+
+def content_words(text: str) -> list[Word]:
+    """The words that carry meaning, in order."""
+    return [word for word in words(text) if is_content(word)]
+
+
+def content_stems(text: str) -> list[str]:
+    """Their stems, each once, in order."""
+    return list(dict.fromkeys(stem(word.text) for word in content_words(text)))
+
+
+@dataclass(frozen=True)
+class Name:
+    """A capitalised run, a code or a number in a text: `text[start:end]`."""
+
+    text: str
+    start: int
+    end: int
+    kind: str
+    """"name", "year" or "number"."""
+
+
+_YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
+
+
+def names(text: str, *, sentence_start_counts: bool = True) -> list[Name]:
+    """Capitalised runs ("Hong Kong Stock Exchange"), codes ("M9"), years and other numbers, in order.
+
+    A capitalised stop word opens no name. With `sentence_start_counts=False` the first word of the text is a
+    name only if it is a code or written in capitals.
+    """
+    found: list[Name] = []
+    run: list[Word] = []
+
+    def close() -> None:
+        if run:
+            found.append(Name(text[run[0].start : run[-1].end], run[0].start, run[-1].end, "name"))
+            run.clear()
+
+    previous_end = 0
+    for i, word in enumerate(words(text)):
+        gap = text[previous_end : word.start]
+        if run and not re.fullmatch(r"[ ’'s&\-‑–]*|\. ", gap):
+            close()
+        previous_end = word.end
+        if word.number:
+            close()
+            kind = "year" if _YEAR.fullmatch(word.text) else "number"
+            found.append(Name(word.text, word.start, word.end, kind))
+            continue
+        shouted = word.code or (len(word.text) > 1 and word.text.isupper())
+        plain_start = i == 0 and not sentence_start_counts and not shouted
+        if (word.capitalised or word.code) and not plain_start and (is_content(word) or (run and word.text == "US")):
+            run.append(word)
+        else:
+            close()
+    close()
+    return found

@@ -1,0 +1,91 @@
+"""Shared parts of the tests: a readable embedder, small corpora, one real index of the project's corpus."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant import Assistant, Settings
+from assistant.generations import IndexFolder
+from assistant.reading import load_reader
+from assistant.words import content_stems
+
+ROOT = Path(__file__).parent.parent
+CORPUS = ROOT / "corpus"
+
+
+class WordEmbedder:
+    """A text's vector counts its content stems, each in one of 256 places; so texts that share words are near."""
+
+    fingerprint = "words-256"
+
+    def __init__(self) -> None:
+        self.embedded: list[str] = []
+        """Every passage text that was embedded, in order."""
+
+    def question(self, text: str) -> np.ndarray:
+        vector = np.full(256, 1e-3, dtype=np.float32)
+        for stem in content_stems(text):
+            vector[int(hashlib.sha256(stem.encode()).hexdigest(), 16) % 256] += 1
+        return vector / np.linalg.norm(vector)
+
+    def passages(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
+        for i, text in enumerate(texts):
+            self.embedded.append(text)
+            yield i, self.question(text)
+
+
+@pytest.fixture
+def embedder() -> WordEmbedder:
+    return WordEmbedder()
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Three short articles, from two outlets, of three days."""
+    folder = tmp_path / "corpus"
+    write_article(folder / "bridge.md", "The river bridge", "The Daily Stone", "2024-03-01",
+                  "Mara Lind opened the bridge over the Orve in 2024. It cost 12 million crowns.")  # fmt: skip
+    write_article(folder / "harbour.md", "The new harbour", "The Daily Stone", "2024-05-10",
+                  "The harbour of Tansk was built by Hollen Works. It employs 300 people.")  # fmt: skip
+    write_article(folder / "museum.md", "The clock museum", "Evening Lamp", "2024-06-20",
+                  "The clock museum in Vell shows 900 clocks. Entry is free on Sundays.")  # fmt: skip
+    return folder
+
+
+def write_article(path: Path, title: str, source: str, published: str, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'---\ntitle: "{title}"\nsource: {source}\npublished: {published}\n---\n\n{text}\n', encoding="utf-8")
+
+
+@pytest.fixture
+def index_folder(tmp_path: Path) -> IndexFolder:
+    return IndexFolder(tmp_path / "index")
+
+
+@pytest.fixture
+def open_assistant(tmp_path: Path, corpus: Path, embedder: WordEmbedder) -> Iterator[Callable[..., Assistant]]:
+    """Opens assistants on the small corpus, with the readable embedder; closes them afterwards."""
+    opened = []
+
+    def open_(**settings: object) -> Assistant:
+        values = {"corpus": corpus, "index": tmp_path / "index", **settings}
+        assistant = Assistant(Settings(**values), embedder, load_reader())  # type: ignore[arg-type]
+        opened.append(assistant)
+        return assistant
+
+    yield open_
+    for assistant in opened:
+        assistant.close()
+
+
+@pytest.fixture(scope="session")
+def huawei(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+    """The project's corpus, really embedded."""
+    with Assistant.open(corpus=CORPUS, index=tmp_path_factory.mktemp("huawei") / "index") as assistant:
+        assistant.sync()
+        yield assistant
