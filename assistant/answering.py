@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from assistant.questions import Wanted, anchors, wanted
+from assistant.questions import anchors, wanted
 from assistant.schema import Answer, Article, Citation, Hit, Span
 from assistant.splitting import widen
 from assistant.words import content_words, stem, words
@@ -112,7 +112,17 @@ def compose(
     chosen = [best, *same] if want.short else _sentences_that_answer(evidence, sentences)
     citations = _cite(chosen, sentences)
     short = best.span.text if want.short else None
-    return Answer(question, asked, short, _text(short, citations), False, "", confidence, citations, hits)
+    return Answer(
+        question=question,
+        asked=asked,
+        short=short,
+        text=_text(short, citations),
+        abstained=False,
+        reason="",
+        confidence=confidence,
+        citations=citations,
+        hits=hits,
+    )
 
 
 def _agreeing(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidence]:
@@ -159,9 +169,7 @@ def _cite(chosen: Sequence[Evidence], sentences: Sentences) -> tuple[Citation, .
     for number, evidence in enumerate(cited, 1):
         start, end, quote = _quote(evidence, sentences)
         score = evidence.span.score
-        citations.append(
-            Citation(number, evidence.hit.article, quote, start, end, score, also if number == 1 else ())
-        )
+        citations.append(Citation(number, evidence.hit.article, quote, start, end, score, also if number == 1 else ()))
     return tuple(citations)
 
 
@@ -174,7 +182,17 @@ def _text(short: str | None, citations: Sequence[Citation]) -> str:
 
 def _abstain(question: str, asked: str, reason: str, confidence: float, hits: tuple[Hit, ...]) -> Answer:
     text = f"The articles do not answer this: {reason}."
-    return Answer(question, asked, None, text, True, reason, confidence, (), hits)
+    return Answer(
+        question=question,
+        asked=asked,
+        short=None,
+        text=text,
+        abstained=True,
+        reason=reason,
+        confidence=confidence,
+        citations=(),
+        hits=hits,
+    )
 
 
 def _reason(asked: str, best: Evidence, frequencies: Mapping[str, int]) -> str:
@@ -194,5 +212,3 @@ def _listed(names: Sequence[str]) -> str:
         return names[0]
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
-
-__all__ = ["Evidence", "Wanted", "Weights", "compose", "rarity", "weigh"]

@@ -10,16 +10,17 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from assistant import answering, questions, sync
 from assistant.catalog import Catalog
 from assistant.conversation import standalone
 from assistant.embedding import Embedder, load_embedder
-from assistant.errors import IndexMismatch, IndexMissing, InvalidSetting, UnknownArticle
+from assistant.errors import AssistantError, IndexMismatch, IndexMissing, InvalidSetting, UnknownArticle
 from assistant.generations import IndexFolder
 from assistant.reading import Reader, load_reader
 from assistant.retrieval import Retriever, search_terms
@@ -58,7 +59,7 @@ class Assistant:
         settings = settings or Settings.load(corpus, index)
         return cls(settings, load_embedder(settings.embedding_model), load_reader(), read_only=read_only)
 
-    def __enter__(self) -> Assistant:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -193,7 +194,7 @@ class Assistant:
                 threshold=self.settings.threshold,
             )
             clock.lap("answer")
-        return _with_timings(answer, clock)
+        return replace(answer, timings={**clock.laps, "total": clock.total})
 
     async def aask(self, question: str, history: Sequence[Turn] = (), **options: Any) -> Answer:
         """`ask` in a thread."""
@@ -215,6 +216,16 @@ class Assistant:
 
     def _open_generation(self, number: int) -> Retriever:
         catalog = Catalog(self._folder.catalog)
+        try:
+            self._check_fits(catalog, number)
+            vectors = VectorIndex(self._folder.generation(number))
+        except AssistantError:
+            catalog.close()
+            raise
+        return Retriever(catalog, vectors, number, self._embedder, self.settings.candidates, self.settings.dense_weight)
+
+    def _check_fits(self, catalog: Catalog, number: int) -> None:
+        """Raises IndexMismatch if the generation was built from, or with, something else than this assistant has."""
         recorded = catalog.built_with(number)
         wanted = sync.built_with(self._embedder, self.settings.passage_words, self.settings.overlap_words)
         sync.check_built_with(recorded, wanted)
@@ -224,10 +235,6 @@ class Assistant:
                 f"the index in {self.settings.index} holds {indexed_corpus}, not {self.settings.corpus}; "
                 "name another --index, or sync this one"
             )
-        vectors = VectorIndex(self._folder.generation(number))
-        return Retriever(
-            catalog, vectors, number, self._embedder, self.settings.candidates, self.settings.dense_weight
-        )
 
 
 def make_filter(since: Day, until: Day, source: str | None) -> Filter:
@@ -241,6 +248,8 @@ def make_filter(since: Day, until: Day, source: str | None) -> Filter:
 def _day(value: Day, name: str) -> date | None:
     if not value:
         return None
+    if isinstance(value, datetime):
+        return value.date()
     if isinstance(value, date):
         return value
     try:
@@ -264,9 +273,3 @@ class _Clock:
     @property
     def total(self) -> float:
         return self._last - self._start
-
-
-def _with_timings(answer: Answer, clock: _Clock) -> Answer:
-    from dataclasses import replace
-
-    return replace(answer, timings={**clock.laps, "total": clock.total})

@@ -19,11 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant.errors import IndexDamaged, IndexMissing
+from assistant.errors import AssistantError, IndexDamaged, IndexMissing
 from assistant.schema import Article, Filter, Passage, Split
 
 SCHEMA_VERSION = 1
@@ -80,20 +81,22 @@ class Known:
 
 
 class Catalog:
-    """One SQLite file. Use one object per thread."""
+    """One SQLite file. Threads may share an object if they take turns, as the facade's lock makes them."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         if not create and not path.is_file():
             raise IndexMissing(f"there is no index in {path.parent}; type: assistant sync")
         try:
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")
             if create:
                 self._db.executescript(_SCHEMA)
             self._db.execute("select count(*) from generations")
         except sqlite3.DatabaseError as error:
-            raise IndexDamaged(f"the catalog {path} cannot be read ({error}); type: assistant sync --rebuild") from error
+            if "_db" in vars(self):
+                self._db.close()
+            raise _typed(error) from error
 
     def close(self) -> None:
         self._db.close()
@@ -101,29 +104,46 @@ class Catalog:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; also gives reads one consistent state."""
-        self._db.execute("begin")
         try:
+            self._db.execute("begin")
             yield
-        except BaseException:
-            self._db.execute("rollback")
+            self._db.execute("commit")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+            if isinstance(error, sqlite3.DatabaseError):
+                raise _typed(error) from error
             raise
-        self._db.execute("commit")
+
+    def check(self) -> None:
+        """Raises IndexDamaged unless every page of the file can be read and makes sense to SQLite."""
+        findings = [finding for (finding,) in self._read("pragma quick_check(1)")]
+        if findings != ["ok"]:
+            raise IndexDamaged(f"the catalog is damaged ({findings[0]}); type: assistant sync --rebuild")
+
+    def _read(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
+        try:
+            return self._db.execute(query, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _typed(error) from error
 
     # -- what the index was built with ---------------------------------------------------------------------
 
     def built_with(self, generation: int) -> dict[str, str]:
         """What made the generation: models, parameters, versions. Empty if there is no such generation."""
-        row = self._db.execute("select built_with from generations where number = ?", (generation,)).fetchone()
-        return dict(json.loads(row[0])) if row else {}
+        rows = self._read("select built_with from generations where number = ?", (generation,))
+        return dict(json.loads(rows[0][0])) if rows else {}
 
     def record_generation(self, generation: int, built_with: Mapping[str, str]) -> None:
-        self._db.execute(
-            "insert or replace into generations values (?, ?)", (generation, json.dumps(dict(built_with)))
-        )
+        self._db.execute("insert or replace into generations values (?, ?)", (generation, json.dumps(dict(built_with))))
+
+    def generations(self) -> list[int]:
+        """Numbers of the recorded generations, oldest first."""
+        return [number for (number,) in self._read("select number from generations order by number")]
 
     def sources(self) -> dict[str, str]:
         """Remembered sources: key -> path."""
-        return dict(self._db.execute("select key, path from sources order by key"))
+        return dict(self._read("select key, path from sources order by key"))
 
     def remember_source(self, key: str, path: str) -> None:
         self._db.execute("insert or replace into sources values (?, ?)", (key, path))
@@ -135,7 +155,7 @@ class Catalog:
 
     def known(self, source_key: str, generation: int) -> dict[str, Known]:
         """The articles of a source in a generation, by location."""
-        rows = self._db.execute(
+        rows = self._read(
             f"select row, id, location, file_hash, title from articles where source_key = :source_key and {_ALIVE}",
             {"source_key": source_key, "generation": generation},
         )
@@ -143,14 +163,14 @@ class Catalog:
 
     def all_known(self, generation: int) -> list[tuple[str, Known]]:
         """(source key, article) of every article in a generation."""
-        rows = self._db.execute(
+        rows = self._read(
             f"select source_key, row, id, location, file_hash, title from articles where {_ALIVE} order by row",
             {"generation": generation},
         )
         return [(key, Known(*row)) for key, *row in rows]
 
     def article_in_row(self, row: int) -> Article:
-        return _article(self._db.execute(f"select {_ARTICLE_COLUMNS} from articles where row = ?", (row,)).fetchone())
+        return _article(self._read(f"select {_ARTICLE_COLUMNS} from articles where row = ?", (row,))[0])
 
     def add_article(
         self,
@@ -205,7 +225,7 @@ class Catalog:
         wanted = set(keys)
         for chunk in _chunks(sorted(wanted)):
             marks = ",".join("?" * len(chunk))
-            wanted -= {key for (key,) in self._db.execute(f"select key from vectors where key in ({marks})", chunk)}
+            wanted -= {key for (key,) in self._read(f"select key from vectors where key in ({marks})", chunk)}
         return wanted
 
     def add_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
@@ -215,7 +235,7 @@ class Catalog:
     def passage_ids(self, which: str, generation: int) -> list[str]:
         """Ids of the passages of articles "born" in, "died" from, or "alive" in this generation."""
         condition = {"born": "born = :generation", "died": "died = :generation", "alive": _ALIVE}[which]
-        rows = self._db.execute(
+        rows = self._read(
             f"select passages.id from passages join articles on articles.row = article_row where {condition}"
             " order by passages.row",
             {"generation": generation},
@@ -227,7 +247,7 @@ class Catalog:
         found = {}
         for chunk in _chunks(ids):
             marks = ",".join("?" * len(chunk))
-            for id_, blob, source, published in self._db.execute(
+            for id_, blob, source, published in self._read(
                 "select passages.id, vector, source, published from passages"
                 " join articles on articles.row = article_row join vectors on vectors.key = vector_key"
                 f" where passages.id in ({marks}) order by articles.born",
@@ -248,7 +268,7 @@ class Catalog:
         return articles, passages
 
     def articles(self, generation: int) -> list[Article]:
-        rows = self._db.execute(
+        rows = self._read(
             f"select {_ARTICLE_COLUMNS} from articles where {_ALIVE} order by published desc, title, id",
             {"generation": generation},
         )
@@ -257,7 +277,7 @@ class Catalog:
     def articles_named(self, name: str, generation: int) -> list[Article]:
         """Articles whose id is `name` or starts with it, or whose location is or ends with it."""
         escaped = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        rows = self._db.execute(
+        rows = self._read(
             f"select {_ARTICLE_COLUMNS} from articles where (id = :name or id like :prefix escape '\\'"
             f" or location = :name or location like :suffix escape '\\') and {_ALIVE} order by id",
             {"name": name, "prefix": escaped + "%", "suffix": "%/" + escaped, "generation": generation},
@@ -268,16 +288,16 @@ class Catalog:
 
     def names_of_sources(self, generation: int) -> list[str]:
         """The outlets that articles name, alphabetically."""
-        rows = self._db.execute(
+        rows = self._read(
             f"select distinct source from articles where source <> '' and {_ALIVE} order by source",
             {"generation": generation},
         )
         return [name for (name,) in rows]
 
     def sentences(self, article_id: str, generation: int) -> list[tuple[int, int]]:
-        blob = self._db.execute(
+        blob = self._read(
             f"select sentences from articles where id = :id and {_ALIVE}", {"id": article_id, "generation": generation}
-        ).fetchone()[0]
+        )[0][0]
         return [(int(start), int(end)) for start, end in np.frombuffer(blob, dtype=np.int32).reshape(-1, 2)]
 
     def passages(self, ids: Sequence[str], generation: int) -> dict[str, tuple[Passage, Article, NDArray[np.float32]]]:
@@ -287,24 +307,26 @@ class Catalog:
         for chunk in _chunks(ids):
             marks = ",".join(f":id{i}" for i in range(len(chunk)))
             parameters = {"generation": generation, **{f"id{i}": id_ for i, id_ in enumerate(chunk)}}
-            for row, id_, start, end, blob in self._db.execute(
+            for row, id_, start, end, blob in self._read(
                 "select article_row, passages.id, start, end, vector from passages"
                 " join articles on articles.row = article_row join vectors on vectors.key = vector_key"
                 f" where passages.id in ({marks}) and {_ALIVE}",
                 parameters,
-            ).fetchall():
+            ):
                 if row not in articles:
                     articles[row] = self.article_in_row(row)
                 article = articles[row]
                 found[id_] = (Passage(id_, article.id, start, end), article, np.frombuffer(blob, dtype="<f4"))
         return found
 
-    def lexical(self, terms: Sequence[str], limit: int, generation: int, where: Filter = Filter()) -> list[tuple[str, float]]:
+    def lexical(
+        self, terms: Sequence[str], limit: int, generation: int, where: Filter = Filter()
+    ) -> list[tuple[str, float]]:
         """(passage id, BM25 score > 0), best first, of the passages that hold any of the terms and meet the filter."""
         if not terms:
             return []
         conditions, parameters = _filter_sql(where)
-        rows = self._db.execute(
+        rows = self._read(
             "select passages.id, -bm25(full_text, 1.0, 1.0) as score from full_text"
             " join passages on passages.row = full_text.rowid join articles on articles.row = article_row"
             f" where full_text match :match and {_ALIVE}{conditions} order by score desc, passages.id limit :limit",
@@ -321,11 +343,22 @@ class Catalog:
         )
 
     def _one(self, query: str, parameters: Mapping[str, object]) -> int:
-        return int(self._db.execute(query, parameters).fetchone()[0])
+        return int(self._read(query, parameters)[0][0])
+
+
+def _typed(error: sqlite3.DatabaseError) -> Exception:
+    """A complaint of the file -> IndexDamaged; of the disk or another process -> AssistantError; else as it is."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+        return IndexDamaged(f"the catalog cannot be read ({error}); type: assistant sync --rebuild")
+    if code in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE):
+        return error
+    return AssistantError(f"the catalog cannot be used ({error}); mend that, then type: assistant sync")
 
 
 def _quoted(term: str) -> str:
-    return '"' + term.replace('"', '""') + '"'
+    # FTS5 reads its query as a C string: a NUL would end it inside the quotes.
+    return '"' + term.replace('"', '""').replace("\0", " ") + '"'
 
 
 def _filter_sql(where: Filter) -> tuple[str, dict[str, str]]:

@@ -1,126 +1,295 @@
 """A follow-up and the turns before it -> a question that stands alone.
 
 Rules, not a model, so that the same history always gives the same question, and the question that was
-searched for can be shown. Three kinds of follow-up are completed:
+searched for can be shown. Four kinds of follow-up are completed:
 
     ellipsis   "And with Chery?", "What about 2022?"     the earlier question with the new part in its slot
     pronoun    "What does it cost?", "its price"         the pronoun's place taken by what was talked about
-    fragment   "Since when?"                             the earlier question's names behind the fragment
+    pointer    "Is the company profitable?"              what was talked about behind the pointer
+    fragment   "Since when?", "When was that?"           the earlier question's words behind the fragment
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
+from assistant.questions import AUXILIARIES, wanted
 from assistant.schema import Turn
-from assistant.words import QUESTION_WORDS, Name, Word, content_words, names, words
+from assistant.words import QUESTION_WORDS, Name, Word, content_words, is_content, names, words
 
 _LEAD = re.compile(
-    r"^(?:and|but|so|ok|okay|then|also|what about|how about|and what about|and how about|what of)\b[,:]?\s*", re.IGNORECASE
-)
-_POSSESSIVE = re.compile(r"\b(?:its|their|his|her)\b", re.IGNORECASE)
-_PRONOUN = re.compile(r"\b(?:it|they|them|he|she|him)\b(?!['’])", re.IGNORECASE)
-_POINTER = re.compile(
-    r"\b(?:th(?:at|is|ese|ose)|the)\s+(?:same\s+)?"
-    r"(company|brand|model|car|carmaker|automaker|firm|group|alliance|partner|event|suv|sedan|wagon)s?\b",
+    r"^(?:(?:and|but|so|ok|okay|then|also|what about|how about|what of)\b[,:]?\s*)+",
     re.IGNORECASE,
 )
-_DUMMY_IT = re.compile(r"\bis it (?:true|possible|likely|too)\b|\bit (?:is|was) (?:true|possible)\b", re.IGNORECASE)
+_COURTESY = re.compile(
+    r"(?:many )?(?:thanks?|great|cool|nice|good|hello|hi|yes|no|bye)(?: (?:you|a lot|(?:very|so) much|there))*",
+    re.IGNORECASE,
+)
+_POSSESSIVE = re.compile(r"\b(?:its|their|his|her(?=\s+\w))\b", re.IGNORECASE)
+_PRONOUN = re.compile(r"\b(?:it|they|them|he|she|him|her)\b(?!['’])", re.IGNORECASE)
+_OF_PERSONS = frozenset(("he", "she", "him", "his", "her"))
+_PLURAL = frozenset(("they", "them", "their"))
+_OF_THINGS = _PLURAL | {"it", "its"}
+_POINTER = re.compile(
+    r"\b(?P<which>th(?:at|is|ese|ose)|the)\s+(?:same\s+)?"
+    r"(?P<noun>(?:company|brand|model|car|carmaker|automaker|firm|group|alliance|partner|event|suv|sedan|wagon)s?)\b"
+    r"(?P<own>['’]s)?(?!\s+(?-i:[A-Z]))",
+    re.IGNORECASE,
+)
+_MENTIONED_ONLY = frozenset(("alliance", "event", "partner"))
+"""Pointers that mean something of the earlier question only if it speaks of one."""
+_BARE_THAT = re.compile(
+    r"\b(?:is|are|was|were|did|does|has|had|will)\s+(?:that|this)\s*(?:[?.!]|$|\w+ed\b|happen)", re.IGNORECASE
+)
+_WHICH_ONLY = re.compile(r"(?:\w+ )?(?:which|what) \w+", re.IGNORECASE)
+_ASKED_FOR = re.compile(r"\b(?:which|what)\s+$", re.IGNORECASE)
+_DUMMY_IT = re.compile(
+    r"\b(?:is|was) it (?:true|possible|likely|too|that)\b|\bit (?:is|was) (?:true|possible|likely)\b"
+    r"|\bwhat time is it\b|\bit (?:rain|snow)",
+    re.IGNORECASE,
+)
+# "did seres say about its margin": a subject of its own, whatever its case; but "did sales of its cars fall".
+_OWN_SUBJECT = re.compile(
+    r"\b(?:do|does|did)\s+(?:the\s+)?(?!it\b|they\b|he\b|she\b)\w+\s+(?!of\b|for\b|in\b|at\b|to\b|and\b)\w+\b.*\b(?:its|their)\b",
+    re.IGNORECASE,
+)
+_PREPOSITION = re.compile(r"(with|for|from|in|of|by|at|to|on)\s+", re.IGNORECASE)
+_BEHIND_PREPOSITION = r"\b{}\s+(.+?)(?=\s+(?:with|for|from|in|of|by|at|to|on)\b|[?.!\s]*$)"
 
 
 def standalone(question: str, history: Sequence[Turn]) -> str:
     """The question itself if nothing in it leans on the history."""
-    if not history:
+    bare = _LEAD.sub("", question).strip(" ?.!")
+    if not history or not words(bare) or _COURTESY.fullmatch(bare):
         return question
-    earlier = _resolve_chain(history)
-    bare = _LEAD.sub("", question).strip()
-    led = bare != question.strip()
-    if led and not _asks(bare) or (_is_fragment(bare) and not _asks(bare)):
-        return _ellipsis(bare, earlier)
-    resolved = _pronouns(question, earlier, history[-1].answer)
+    # The last question, itself made standalone from the turns before it.
+    earlier = standalone(history[-1].question, history[:-1])
+    if not words(earlier):
+        return question
+    resolved = _resolved(question, earlier, history[-1].answer)
     if resolved != question:
         return resolved
-    if _is_fragment(bare):
-        topic = _topic(earlier, "")
-        return f"{bare.rstrip('?. ')} {earlier_rest(earlier, topic)}?" if topic else question
-    return question
-
-
-def _resolve_chain(history: Sequence[Turn]) -> str:
-    """The last question, itself made standalone from the turns before it."""
-    return standalone(history[-1].question, history[:-1])
-
-
-def earlier_rest(earlier: str, topic: str) -> str:
-    """What the earlier question was about: from its first name on."""
-    return earlier[earlier.find(topic) :].rstrip("?. ")
+    led = bare != question.strip(" ?.!")
+    if not _asks(bare) and content_words(bare):
+        return _ellipsis(bare, earlier) if led or _is_part(bare, earlier) else question
+    return _completed(bare, earlier) if _is_fragment(bare) else question
 
 
 def _asks(text: str) -> bool:
-    """Whether it is a question of its own: opens with a question word (after a preposition) or an auxiliary verb."""
+    """Whether it opens as a question of its own: a question word (after a preposition) or an auxiliary verb."""
     tokens = [word.text.lower() for word in words(text)]
-    return any(token in QUESTION_WORDS for token in tokens[:2]) and len(tokens) > 1 or (
-        bool(tokens) and tokens[0] in {"is", "are", "was", "were", "did", "does", "do", "has", "have", "can", "will"}
-    )
+    return any(token in QUESTION_WORDS for token in tokens[:2]) or tokens[0] in AUXILIARIES
 
 
 def _is_fragment(text: str) -> bool:
-    return len(content_words(text)) <= 2 and not names(text, sentence_start_counts=False) or len(words(text)) <= 4
+    """A question word with nothing to ask about but perhaps a year, "on which date", or one about a bare "that"."""
+    bare = _BARE_THAT.search(text) or _WHICH_ONLY.fullmatch(text)
+    return bare is not None or all(word.number for word in content_words(text))
+
+
+def _is_part(text: str, earlier: str) -> bool:
+    """Whether it is a part of a question, not a search of its own ("Maextro price")."""
+    if _PREPOSITION.match(text):
+        return len(words(text)) <= 6
+    found = names(text)
+    lower_case = not names(earlier, sentence_start_counts=False) and len(words(text)) == 1
+    return lower_case or (len(found) == 1 and len(found[0].text) == len(text))
+
+
+def _completed(fragment: str, earlier: str) -> str:
+    same = words(fragment)[0].text.lower() == words(earlier)[0].text.lower()
+    if same and any(word.number for word in words(fragment)) and not _BARE_THAT.search(fragment):
+        # "How many in 2023?" after "How many vehicles did AITO deliver in 2024?".
+        return _ellipsis(_without_opening(fragment), earlier)
+    return f"{fragment} {_without_opening(earlier)}?"
+
+
+def _without_opening(question: str) -> str:
+    """The question behind its question words and the auxiliary verb that follows them."""
+    for word in words(question):
+        lower = word.text.lower()
+        if lower not in QUESTION_WORDS and lower not in AUXILIARIES and lower not in ("much", "many"):
+            return question[word.start :].rstrip("?. ")
+    return question.rstrip("?. ")
 
 
 def _ellipsis(new: str, earlier: str) -> str:
     """The earlier question with its part of the same kind replaced by the new part."""
-    new = new.rstrip("?. !")
-    opening = re.match(r"(?:with|for|from|in|of|by|at|to|on)\s+(?:the\s+)?", new, re.IGNORECASE)
-    core = new[opening.end() :] if opening else new
-    new_names = names(core)
-    kind = new_names[0].kind if new_names else "name"
+    opening = _PREPOSITION.match(new)
+    core = re.sub(r"['’]s$", "", new[opening.end() :] if opening else new)
+    found = names(core)
+    if {"name", "year"} <= {name.kind for name in found}:
+        # "Chery in 2022": each goes to its own slot.
+        for name in found:
+            earlier = _filled(name.text, name.kind, "", earlier)
+        return earlier
+    kind = found[0].kind if found else "name"
+    return _filled(core, kind, opening.group(1) if opening else "", earlier)
+
+
+def _filled(core: str, kind: str, preposition: str, earlier: str) -> str:
+    slot = _slot(core, kind, preposition, earlier)
+    if slot is None:
+        return f"{earlier.rstrip('?. ')} {preposition} {core}?".replace("  ", " ")
+    before = earlier[: slot[0]]
+    if re.match(r"the\s", core, re.IGNORECASE):
+        before = re.sub(r"\bthe\s+$", "", before, flags=re.IGNORECASE)
+    return before + core + earlier[slot[1] :]
+
+
+def _slot(core: str, kind: str, preposition: str, earlier: str) -> tuple[int, int] | None:
+    """Where the new part goes: behind the same preposition, else the last part of its kind.
+
+    What a question varies mostly stands at its end.
+    """
+    common = re.match(r"(?:the|an?)\s+[a-z]", core)
     slots = [slot for slot in names(earlier, sentence_start_counts=False) if slot.kind == kind]
-    if not slots:
-        return f"{earlier.rstrip('?. ')} {new}?"
-    slot = _slot(slots, earlier, opening.group().split()[0] if opening else "")
-    return earlier[: slot.start] + core + earlier[slot.end :]
-
-
-def _slot(slots: list[Name], earlier: str, preposition: str) -> Name:
-    """The slot behind the same preposition, else the last one: what a question varies mostly stands at its end."""
     if preposition:
         for slot in slots:
-            before = earlier[: slot.start].lower().rstrip()
-            if re.search(rf"\b{re.escape(preposition.lower())}(?:\s+the)?$", before):
-                return slot
-    return slots[-1]
+            if re.search(rf"\b{preposition}(?:\s+the)?\s+$", earlier[: slot.start], re.IGNORECASE):
+                return slot.start, slot.end
+    if common and kind == "name":
+        phrase = _noun_phrase(earlier)
+        return (phrase.start, phrase.end) if phrase else None
+    if slots:
+        return slots[-1].start, slots[-1].end
+    return _plain_slot(preposition, earlier) if kind == "name" else None
 
 
-def _pronouns(question: str, earlier: str, answer: str) -> str:
-    if _DUMMY_IT.search(question):
+def _plain_slot(preposition: str, earlier: str) -> tuple[int, int] | None:
+    """The slot in a question without capitals: behind a preposition (but a year), else behind the first auxiliary."""
+    behind = re.findall(rf"\b({preposition or 'with|for|from|in|of|by|at|to|on'})\b", earlier, re.IGNORECASE)
+    for word in reversed(behind):
+        match = re.search(_BEHIND_PREPOSITION.format(word), earlier, re.IGNORECASE)
+        if match and not match.group(1)[0].isdigit():
+            return match.span(1)
+    subject = _behind_auxiliary(earlier)
+    return (subject.start, subject.end) if subject else None
+
+
+def _behind_auxiliary(text: str) -> Word | None:
+    found = words(text)
+    for auxiliary, word in itertools.pairwise(found):
+        if auxiliary.text.lower() in AUXILIARIES and is_content(word):
+            return word
+    return None
+
+
+def _resolved(question: str, earlier: str, answer: str) -> str:
+    """The question with its first pronoun or pointer replaced by what it stands for."""
+    match = _POSSESSIVE.search(question) or _PRONOUN.search(question) or _POINTER.search(question)
+    if not match or _DUMMY_IT.search(question) or _OWN_SUBJECT.search(question):
         return question
     own = names(question, sentence_start_counts=False)
-    pronoun = _POSSESSIVE.search(question) or _PRONOUN.search(question) or _POINTER.search(question)
-    if not pronoun:
+    before = [name for name in own if name.end <= match.start() and name.kind == "name"]
+    if any(not _ASKED_FOR.search(question[: name.start]) for name in before):
+        # "What did Seres say about its margin?": the pronoun means the name before it; not in "Which BMW do they".
         return question
-    if any(name.end <= pronoun.start() and name.kind == "name" for name in own):
-        # "What did Seres say about its margin?": the pronoun means the name before it.
-        return question
-    topic = _topic(earlier, answer)
+    if match.re is _POINTER:
+        return _pointed(question, match, earlier, answer)
+    topic = _topic(match.group().lower(), earlier, answer)
     if not topic:
         return question
-    possessive = topic + ("’" if topic.endswith("s") else "’s")
-    question = _POSSESSIVE.sub(lambda m: possessive, question, count=1)
-    question = _PRONOUN.sub(lambda m: topic, question, count=1) if possessive not in question else question
-    if topic not in question:
-        question = _POINTER.sub(lambda m: f"the {m.group(1)} {topic}", question, count=1)
-    return question
+    if match.re is _POSSESSIVE:
+        topic = _possessive(topic)
+    return question[: match.start()] + topic + question[match.end() :]
 
 
-def _topic(earlier: str, answer: str) -> str:
-    """What was talked about: the answer if it is a name, else the earlier question's first name."""
-    answered = [name for name in names(answer) if name.kind == "name"]
-    if answered and len(words(answer)) <= 5 and answered[0].start == 0:
-        return answer.strip()
-    asked = [name for name in names(earlier, sentence_start_counts=False) if name.kind == "name"]
-    if asked:
-        return asked[0].text
-    rest: list[Word] = content_words(earlier)
-    return rest[-1].text if rest else ""
+def _pointed(question: str, match: re.Match[str], earlier: str, answer: str) -> str:
+    noun = match["noun"].lower().rstrip("s")
+    if noun in _MENTIONED_ONLY and match["which"].lower() == "the" and noun not in earlier.lower():
+        return question
+    topic = _topic(noun, earlier, answer)
+    if not topic:
+        return question
+    topic = _possessive(topic) if match["own"] else topic
+    # A topic that is described as "the brand Huawei launch with JAC" names the noun itself.
+    named = topic if topic.startswith("the ") else f"the {match['noun']} {topic}"
+    return question[: match.start()] + named + question[match.end() :]
+
+
+def _possessive(topic: str) -> str:
+    return topic + ("’" if topic.endswith("s") else "’s")
+
+
+def _topic(word: str, earlier: str, answer: str) -> str:
+    """What a pronoun or a pointer's noun stands for: the answer if it can be, else the earlier question's subject."""
+    want = wanted(earlier)
+    heads = [head.rstrip("s") for head in want.head]
+    plural = re.search(r",| and ", answer) is not None
+    if _names_something(answer):
+        if want.kind == "person" and word in _OF_PERSONS | _PLURAL:
+            return answer.strip()
+        fits = not (plural and word.startswith("it")) if word in _OF_THINGS else word in heads
+        if want.kind == "thing" and fits:
+            return answer.strip()
+    elif (
+        _untold(answer)
+        and want.kind == "thing"
+        and word not in _OF_PERSONS
+        and (described := _described(want.head, earlier))
+    ):
+        return described
+    return _subject(earlier)
+
+
+def _names_something(answer: str) -> bool:
+    """Whether it is short and a name or a definite thing, not a figure and not a sentence."""
+    if _untold(answer):
+        return False
+    found = names(answer)
+    return bool(found and found[0].kind == "name" and found[0].start <= 4) or answer.lower().startswith("the ")
+
+
+def _untold(answer: str) -> bool:
+    """Whether the answer is missing or too long to stand for itself; "a luxury sedan" is neither."""
+    return not answer or "[" in answer or len(words(answer)) > 8
+
+
+def _described(head: tuple[str, ...], question: str) -> str:
+    """The unknown in the question's own words: "the brand Huawei launch with JAC"."""
+    noun = " ".join(head)
+    behind = re.search(rf"\b(?:which|what)\s+{re.escape(noun)}\s+\w+\s+(.+?)[?. ]*$", question, re.IGNORECASE)
+    return f"the {noun} {behind.group(1)}" if noun and behind else ""
+
+
+def _subject(question: str) -> str:
+    """The first name or "the …" of a question; without either, the word behind its auxiliary, or its last one."""
+    named = next((n for n in names(question, sentence_start_counts=False) if n.kind == "name"), None)
+    phrase = _noun_phrase(question)
+    if phrase and (named is None or phrase.start < named.start):
+        return phrase.text
+    if named:
+        return named.text
+    content = content_words(question)
+    return (_behind_auxiliary(question) or content[-1]).text if content else ""
+
+
+def _noun_phrase(question: str) -> Name | None:
+    """The first "the …" of common nouns; not the X of "the X of Y", which speaks of Y."""
+    found = words(question)
+    for i, article in enumerate(found):
+        if article.text.lower() != "the":
+            continue
+        run = []
+        for word in found[i + 1 :]:
+            if not is_content(word) or not word.text[0].islower():
+                break
+            run.append(word)
+        after = found[i + 1 + len(run) :][:1]
+        if not run or (after and after[0].text == "of"):
+            continue
+        before = found[i - 1].text.lower() if i else ""
+        if len(run) > 1 and _ends_in_verb(before, run[-1].text):
+            run.pop()
+        return Name(question[article.start : run[-1].end], article.start, run[-1].end, "name")
+    return None
+
+
+def _ends_in_verb(before: str, last: str) -> bool:
+    """Whether the last word behind "did the bridge cost", "was the bridge opened" is the verb."""
+    if before in ("is", "are", "was", "were"):
+        return last.endswith("ed") or last in ("built", "made", "sold")
+    return before in AUXILIARIES or last in ("open", "free")

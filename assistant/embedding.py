@@ -62,6 +62,8 @@ def load_embedder(model: str) -> SentenceEmbedder:
         if not weights:
             raise ModelUnavailable(f"no model weights in {path}; name a sentence-transformers folder")
         return SentenceEmbedder(str(path), f"{path.name}@{_sha256(weights[0])[:16]}")
+    if path.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
+        raise ModelUnavailable(f"there is no folder {path}; name a sentence-transformers folder or a hub model")
     return SentenceEmbedder(model, model)
 
 
@@ -113,12 +115,13 @@ class SentenceEmbedder:
     @functools.cached_property
     def _full(self) -> Any:
         # A hub name without a network would hang for a minute: offline unless the user asks for a download.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        offline = os.environ.setdefault("HF_HUB_OFFLINE", "1") != "0"
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         from sentence_transformers import SentenceTransformer
 
         try:
-            return SentenceTransformer(self._model, device="cpu")
+            # Said twice: the variable is read only once, maybe long ago by another user of huggingface_hub.
+            return SentenceTransformer(self._model, device="cpu", local_files_only=offline)
         except (OSError, ValueError) as error:
             raise ModelUnavailable(
                 f"the embedding model {self._model!r} cannot be loaded; name a folder or a hub model, "
@@ -182,7 +185,9 @@ class NumpyBert:
         hidden = self._norm(hidden, "embeddings.LayerNorm")
         for i in range(self._layers):
             layer = f"encoder.layer.{i}"
-            attended = self._linear(self._attention(hidden, f"{layer}.attention.self"), f"{layer}.attention.output.dense")
+            attended = self._linear(
+                self._attention(hidden, f"{layer}.attention.self"), f"{layer}.attention.output.dense"
+            )
             hidden = self._norm(hidden + attended, f"{layer}.attention.output.LayerNorm")
             inner = _gelu(self._linear(hidden, f"{layer}.intermediate.dense"))
             hidden = self._norm(hidden + self._linear(inner, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")

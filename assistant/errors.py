@@ -1,17 +1,17 @@
 """What can go wrong -> one typed error each, one line, naming the next step.
 
-    AssistantError                     exit code 3: it could not be done
-    ├ InputError                       exit code 2: wrong usage or input
-    │  ├ InvalidQuestion
-    │  ├ InvalidSetting
-    │  └ UnknownArticle
-    ├ SourceMissing
-    ├ ArticleUnreadable                one article; a sync goes on with the next
-    ├ IndexMissing
-    ├ IndexMismatch                    built with another model, corpus or version
-    ├ IndexBusy                        another process is writing
-    ├ IndexDamaged
-    └ ModelUnavailable
+AssistantError                     exit code 3: it could not be done
+├ InputError                       exit code 2: wrong usage or input
+│  ├ InvalidQuestion
+│  ├ InvalidSetting
+│  └ UnknownArticle
+├ SourceMissing
+├ ArticleUnreadable                one article; a sync goes on with the next
+├ IndexMissing
+├ IndexMismatch                    built with another model, corpus or version
+├ IndexBusy                        another process is writing
+├ IndexDamaged
+└ ModelUnavailable
 """
 
 from __future__ import annotations

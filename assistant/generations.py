@@ -1,10 +1,10 @@
 """The index folder -> which generation answers, and the lock that lets one process write.
 
-    index/
-      catalog.sqlite3        see catalog.py
-      generations/000042/    see vectors.py
-      CURRENT                the number of the generation that answers, swapped by rename
-      lock, writer.json      one writer, by OS lock; who it is
+index/
+  catalog.sqlite3        see catalog.py
+  generations/000042/    see vectors.py
+  CURRENT                the number of the generation that answers, swapped by rename
+  lock, writer.json      one writer, by OS lock; who it is
 """
 
 from __future__ import annotations

@@ -15,10 +15,13 @@ from assistant.words import Name, content_words, names, words
 LENGTH_LIMIT = 2_000
 """Characters."""
 
-_AUXILIARY = frozenset(
+AUXILIARIES = frozenset(
     """is are was were am be been do does did has have had will would shall should can could may might must isn't
     aren't wasn't weren't doesn't don't didn't hasn't haven't won't wouldn't can't couldn't shouldn't""".split()
 )
+_KINDS = {"where": "place", "when": "time", "why": "sentences", **dict.fromkeys(("who", "whom", "whose"), "person")}
+_DEGREES = frozenset(("many", "much", "big", "large", "long", "old", "high", "far", "tall", "fast", "often"))
+_FIGURES = frozenset(("percentage", "percent", "share", "number", "amount", "price", "margin", "figure"))
 
 
 @dataclass(frozen=True)
@@ -50,25 +53,19 @@ def wanted(question: str) -> Wanted:
     tokens = [word.text.lower() for word in words(question)]
     for i, token in enumerate(tokens):
         following = tokens[i + 1 : i + 6]
-        if token in ("who", "whom", "whose"):
-            return Wanted("person")
-        if token == "where":
-            return Wanted("place")
-        if token == "when":
-            return Wanted("time")
-        if token == "why":
-            return Wanted("sentences")
+        if token in _KINDS:
+            return Wanted(_KINDS[token])
         if token == "how":
             return _how(following)
         if token in ("which", "what"):
             return _which(following)
-        if token in _AUXILIARY and i == 0:
+        if token in AUXILIARIES and i == 0:
             return Wanted("sentences")
     return Wanted("thing")
 
 
 def _how(following: list[str]) -> Wanted:
-    if following and following[0] in ("many", "much", "big", "large", "long", "old", "high", "far", "tall", "fast", "often"):
+    if following and following[0] in _DEGREES:
         return Wanted("number", tuple(following[1:2]))
     return Wanted("sentences")
 
@@ -76,7 +73,7 @@ def _how(following: list[str]) -> Wanted:
 def _which(following: list[str]) -> Wanted:
     head = []
     for token in following:
-        if token in _AUXILIARY:
+        if token in AUXILIARIES:
             break
         head.append(token)
     if not head:
@@ -86,7 +83,7 @@ def _which(following: list[str]) -> Wanted:
         return Wanted("sentences")
     if any(word in ("year", "date", "day", "month", "time", "century") for word in head[:3]):
         return Wanted("time")
-    if any(word in ("percentage", "percent", "share", "number", "amount", "price", "margin", "figure") for word in head):
+    if any(word in _FIGURES for word in head):
         return Wanted("number", tuple(head))
     if any(word in ("city", "country", "region", "place", "state") for word in head[:2]):
         return Wanted("place", tuple(head))

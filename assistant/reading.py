@@ -1,182 +1,132 @@
-"""A question and texts -> per text the words that answer best, with a score. The home of the reader model.
+"""A question and texts -> per text the words that answer best, with a score. The home of onnxruntime.
 
-This first reader knows no model: it finds the sentence that shares the question's rarer words, and in it the
-name, number or date of the wanted kind that stands nearest to them. Its score is a sum of shares of what the
-question asks for, centred so that above 0 an answer is likelier than none.
+The reader is a six-layer BERT with one linear layer that points at the first and last token of the answer, or
+at [CLS] if the text holds none (Devlin et al. 2019, section 4.3). tools/reader/ trains it; it runs here as
+int8 ONNX without torch.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from assistant.questions import Wanted, wanted
+import numpy as np
+from numpy.typing import NDArray
+
+from assistant.errors import ModelUnavailable
 from assistant.schema import Span
-from assistant.words import Word, content_stems, is_content, names, stem, words
+from assistant.words import content_stems, stem, words
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+MODEL = Path(__file__).parent / "models" / "reader"
+_SPAN_TOKENS = 30
+_PAIR_TOKENS = 384
+_QUESTION_TOKENS = 64
+_BATCH = 12
+_TRIED = 20
+"""Best spans looked at until one says more than the question does."""
+
+_NO_SPAN = -99.0
+
+Logits = NDArray[np.float32]
 
 
 class Reader(Protocol):
     def read(self, question: str, texts: Sequence[str]) -> list[Span]:
-        """One span per text, in order; scores compare between texts of one question."""
+        """One span per text, in order; its score is its logits' sum less that of no answer."""
 
 
-def load_reader() -> Reader:
-    return SentenceReader()
+def load_reader(folder: Path = MODEL) -> Reader:
+    """The trained reader. Raises ModelUnavailable."""
+    model, tokenizer = folder / "reader.int8.onnx", folder / "tokenizer.json"
+    if not model.is_file() or not tokenizer.is_file():
+        raise ModelUnavailable(f"the reader's files are not in {folder}; reinstall article-assistant")
+    return OnnxReader(model, tokenizer)
 
 
-_MONTH = (
-    r"(?:Jan(?:uary|\.)?|Feb(?:ruary|\.)?|Mar(?:ch|\.)?|Apr(?:il|\.)?|May|June?|July?|Aug(?:ust|\.)?|Sept?(?:ember|\.)?"
-    r"|Oct(?:ober|\.)?|Nov(?:ember|\.)?|Dec(?:ember|\.)?)"
-)
-_YEAR = r"(?:1[5-9]|20)\d\d"
-_TIME = re.compile(
-    rf"(?:(?:early|mid|late)[ -])?(?:\d{{1,2}} {_MONTH} {_YEAR}|{_MONTH} \d{{1,2}}(?:, {_YEAR})?|\d{{1,2}} {_MONTH}"
-    rf"|{_MONTH} {_YEAR}|(?:first|second) half of {_YEAR}|\b{_YEAR}\b|{_MONTH}\b(?! \d))"
-)
-_SCALE = r"(?:thousand|million|billion|trillion)"
-_UNIT = r"(?:percent|per cent|%|yuan|dollars?|euros?|pounds?|kilomet(?:re|er)s?|km|miles?|years?|months?|weeks?|days?|hours?|minutes?)"
-_WRITTEN = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety dozen half"
-)
-_NUMBER = re.compile(
-    rf"(?:US\$|[$€£¥])?\b\d+(?:[.,]\d+)*(?: {_SCALE})?(?: ?{_UNIT}(?!\w))?"
-    rf"|\b(?:{'|'.join(_WRITTEN.split())})\b(?: {_SCALE})?(?: {_UNIT}\b)?",
-    re.IGNORECASE,
-)
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]*\s+(?=[\"“‘(]?[A-Z0-9])|\n+")
+class OnnxReader:
+    """Session and tokenizer are loaded with the first question."""
 
+    def __init__(self, model: Path, tokenizer: Path) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
 
-@dataclass(frozen=True)
-class _Candidate:
-    start: int
-    end: int
-    fit: float
-    """How well its form fits the wanted kind, 0..1."""
-
-
-class SentenceReader:
-    """Weighs words by how few of the texts' sentences hold them, as BM25 does."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = min(4, os.cpu_count() or 1)
+        # Spinning threads starve each other on a busy machine: beside another process they took 4 times as long.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(_PAIR_TOKENS, strategy="only_second")
 
     def read(self, question: str, texts: Sequence[str]) -> list[Span]:
-        want = wanted(question)
-        asked = content_stems(question)
-        sentences = [list(_sentences(text)) for text in texts]
-        weights = _weights(asked, [text[a:b] for text, spans in zip(texts, sentences, strict=True) for a, b in spans])
-        return [
-            self._read(text, spans, want, asked, weights) for text, spans in zip(texts, sentences, strict=True)
-        ]
+        question = self._shortened(question)
+        encoded = self._tokenizer.encode_batch([(question, text) for text in texts])
+        asked = frozenset(content_stems(question))
+        # Length-sorted, so that a batch pads little.
+        order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
+        spans: dict[int, Span] = {}
+        for start in range(0, len(order), _BATCH):
+            batch = order[start : start + _BATCH]
+            logits = self._logits([encoded[i] for i in batch])
+            for row, i in enumerate(batch):
+                spans[i] = best_span(logits[0][row], logits[1][row], encoded[i], texts[i], asked)
+        return [spans[i] for i in range(len(texts))]
 
-    def _read(
-        self, text: str, sentences: list[tuple[int, int]], want: Wanted, asked: list[str], weights: dict[str, float]
-    ) -> Span:
-        around = _coverage(set(content_stems(text)), weights)
-        best = Span(0, 0, "", -9.0)
-        for start, end in sentences:
-            sentence = text[start:end]
-            inside = _coverage(set(content_stems(sentence)), weights)
-            ground = 4.0 * inside + 2.0 * around - 4.0
-            if want.short:
-                for candidate in _candidates(sentence, want, asked):
-                    score = ground + 1.5 * candidate.fit + 2.0 * _nearness(sentence, candidate, weights) - 1.5
-                    if score > best.score:
-                        a, b = start + candidate.start, start + candidate.end
-                        best = Span(a, b, text[a:b], score)
-            elif ground > best.score:
-                best = Span(start, end, sentence, ground)
-        return best
+    def _shortened(self, question: str) -> str:
+        """The question's first 64 tokens: room is left for the text."""
+        offsets = self._tokenizer.encode(question, add_special_tokens=False).offsets
+        return question[: offsets[_QUESTION_TOKENS - 1][1]] if len(offsets) > _QUESTION_TOKENS else question
 
-
-def _sentences(text: str) -> Iterator[tuple[int, int]]:
-    start = 0
-    for match in _SENTENCE_END.finditer(text):
-        yield start, match.start()
-        start = match.end()
-    if start < len(text):
-        yield start, len(text)
+    def _logits(self, batch: Sequence[Encoding]) -> tuple[Logits, Logits]:
+        """Start and end logits, each of shape (batch, longest)."""
+        longest = max(len(encoding) for encoding in batch)
+        inputs: dict[str, Any] = {}
+        for name, field in (("input_ids", "ids"), ("attention_mask", "attention_mask"), ("token_type_ids", "type_ids")):
+            padded = np.zeros((len(batch), longest), dtype=np.int64)
+            for row, encoding in enumerate(batch):
+                padded[row, : len(encoding)] = getattr(encoding, field)
+            inputs[name] = padded
+        start, end = self._session.run(["start_logits", "end_logits"], inputs)
+        return np.asarray(start), np.asarray(end)
 
 
-def _weights(asked: Sequence[str], sentences: Sequence[str]) -> dict[str, float]:
-    """Inverse sentence frequency per asked stem, scaled to sum 1."""
-    frequency = Counter(s for sentence in sentences for s in set(content_stems(sentence)))
-    raw = {s: math.log(1 + (len(sentences) + 0.5) / (frequency[s] + 0.5)) for s in asked}
-    total = sum(raw.values()) or 1.0
-    return {s: weight / total for s, weight in raw.items()}
-
-
-def _coverage(stems: set[str], weights: dict[str, float]) -> float:
-    """Share, by weight, of the question's words that are there, 0..1."""
-    return sum(weight for s, weight in weights.items() if s in stems)
-
-
-def _nearness(sentence: str, candidate: _Candidate, weights: dict[str, float]) -> float:
-    """Share of the question's words, each discounted by its distance in words from the candidate, 0..1."""
-    tokens = words(sentence)
-    inside = [i for i, w in enumerate(tokens) if candidate.start <= w.start < candidate.end]
+def best_span(start: Logits, end: Logits, encoding: Encoding, text: str, asked: frozenset[str]) -> Span:
+    """The likeliest span of at most 30 tokens that says something the question does not; empty if there is none."""
+    inside = [i for i, (kind, special) in enumerate(zip(encoding.type_ids, encoding.special_tokens_mask, strict=True))
+              if kind == 1 and not special]  # fmt: skip
     if not inside:
-        return 0.0
-    nearest: dict[str, int] = {}
-    for i, word in enumerate(tokens):
-        s = stem(word.text)
-        if s in weights and not inside[0] <= i <= inside[-1]:
-            distance = inside[0] - i if i < inside[0] else i - inside[-1]
-            nearest[s] = min(nearest.get(s, 999), distance)
-    return sum(weights[s] / (1 + (distance - 1) / 4) for s, distance in nearest.items())
+        return Span(0, 0, "", _NO_SPAN)
+    first, last = inside[0], inside[-1] + 1
+    nothing = float(start[0] + end[0])
+    for a, b, total in _likeliest(start[first:last], end[first:last]):
+        begin, stop = _whole_words(text, encoding.offsets[first + a][0], encoding.offsets[first + b][1])
+        if any(stem(word.text) not in asked for word in words(text[begin:stop])):
+            return Span(begin, stop, text[begin:stop], total - nothing)
+    return Span(0, 0, "", _NO_SPAN)
 
 
-def _candidates(sentence: str, want: Wanted, asked: Sequence[str]) -> Iterator[_Candidate]:
-    """Words that could be the answer: never ones that the question already holds."""
-    found: list[_Candidate] = []
-    if want.kind == "time":
-        found += [_Candidate(m.start(), m.end(), 1.0) for m in _TIME.finditer(sentence)]
-    elif want.kind == "number":
-        found += [_Candidate(m.start(), m.end(), _number_fit(m.group(), sentence, m.end(), want)) for m in _NUMBER.finditer(sentence)]
-    else:
-        found += [_Candidate(n.start, n.end, _name_fit(n.text, want)) for n in names(sentence) if n.kind == "name"]
-        if want.kind == "thing":
-            found += [_Candidate(a, b, 0.2) for a, b in _phrases(sentence, set(asked))]
-    for candidate in found:
-        if any(stem(w.text) not in asked for w in words(sentence[candidate.start : candidate.end])):
-            yield candidate
+def _likeliest(start: Logits, end: Logits) -> Iterator[tuple[int, int, float]]:
+    """(first token, last token, logit sum), best first."""
+    sums = start[:, None] + end[None, :]
+    length = len(start)
+    allowed = np.triu(np.ones((length, length), dtype=bool)) & np.tril(np.ones((length, length), dtype=bool), _SPAN_TOKENS - 1)
+    flat = np.where(allowed, sums, -np.inf).ravel()
+    count = min(_TRIED, int(allowed.sum()))
+    top = np.argpartition(-flat, count - 1)[:count]
+    for position in sorted(top.tolist(), key=lambda p: (-flat[p], p)):
+        yield position // length, position % length, float(flat[position])
 
 
-def _number_fit(text: str, sentence: str, end: int, want: Wanted) -> float:
-    """A bare year is rarely the figure asked for; a figure of the thing asked for is followed by its name."""
-    if re.fullmatch(_YEAR, text):
-        return 0.1
-    following = [stem(w.text) for w in words(sentence[end : end + 60])[:4]]
-    head = [stem(word) for word in want.head]
-    percent = bool(re.search(r"%|per ?cent", text))
-    if percent and any(word in ("percentage", "percent", "share", "margin") for word in want.head):
-        return 1.0
-    if any(h in following for h in head):
-        return 1.0
-    return 0.5
-
-
-def _name_fit(text: str, want: Wanted) -> float:
-    """A name that holds the class asked for ("Hong Kong Stock Exchange" for "stock exchange") fits best."""
-    inside = {stem(w.text) for w in words(text)}
-    head = {stem(word) for word in want.head if is_content(Word(word, 0, len(word)))}
-    if head and head <= inside:
-        return 1.0
-    if want.kind == "person":
-        return 0.8 if len(text.split()) in (2, 3) else 0.6
-    return 0.6
-
-
-def _phrases(sentence: str, asked: set[str]) -> Iterator[tuple[int, int]]:
-    """Runs of up to five content words that the question does not hold."""
-    run: list[Word] = []
-    for word in [*words(sentence), None]:
-        joined = run and word and sentence[run[-1].end : word.start] in (" ", "-", "’s ", "'s ")
-        if run and (not joined or word is None or not is_content(word) or stem(word.text) in asked):
-            if len(run) <= 5:
-                yield run[0].start, run[-1].end
-            run = []
-        if word is not None and is_content(word) and stem(word.text) not in asked:
-            run.append(word)
+def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
+    """Widened to word boundaries: a token may be a piece of a word."""
+    while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
+        start -= 1
+    while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():
+        end += 1
+    return start, end

@@ -13,12 +13,16 @@ from collections.abc import Callable
 
 from assistant.schema import Article, Passage, Split
 
-SPLITTER_VERSION = "1"
+SPLITTER_VERSION = "2"
 """Recorded in the index: raise it when the same article would be split differently."""
 
 _UNIT = re.compile(r"\w+|[^\w\s]")
+_SPACE = re.compile(r"\s*")
 _SENTENCE_LIMIT = 2_000
 """Characters; a longer "sentence" is a table or a list without full stops and is cut at spaces."""
+# Behind a title or an initial the sentence goes on, and so it does where the next one would open in lower case:
+# Punkt, without a list of abbreviations, made a sentence of "Mr." and cut "at 5 p.m. on Friday".
+_GOES_ON = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Gen|Gov|Sen|Rep|Col|Lt|Capt|Sgt|Rev)|(?<![.\w])[A-Z])\.\s*$")
 
 
 class Splitter:
@@ -38,19 +42,22 @@ class Splitter:
 
     def split(self, article: Article) -> Split:
         sentences = self._sentence_spans(article.text)
-        passages = []
+        passages: list[tuple[int, int]] = []
         for start, end in prose_stretches(article.text):
             for span in self._passage_spans(article.text[start:end]):
                 widened = widen(sentences, start + span[0], start + span[1])
-                if not passages or passages[-1] != widened:
-                    passages.append(widened)
+                if passages and widened[1] <= passages[-1][1]:
+                    continue
+                if passages and widened[0] <= passages[-1][0]:
+                    passages.pop()
+                passages.append(widened)
         return Split(tuple(sentences), tuple(_passage(article, start, end) for start, end in passages))
 
     def _sentence_spans(self, text: str) -> list[tuple[int, int]]:
         spans = []
         for paragraph in re.finditer(r"[^\n]+", text):
             position = paragraph.start()
-            for sentence in self._sentences(paragraph.group()):
+            for sentence in _joined(self._sentences(paragraph.group())):
                 end = position + len(sentence)
                 spans.extend(_pieces(text, position, position + len(sentence.rstrip())))
                 position = end
@@ -58,13 +65,27 @@ class Splitter:
 
     def _passage_spans(self, text: str) -> list[tuple[int, int]]:
         spans = []
-        position = 0
+        covered = 0
         for chunk in self._splitter.split_text(text):
-            start = text.index(chunk, position)
+            # A chunk may overlap the one before but leaves no gap to it. In a text that repeats itself it has several
+            # places: the last of these that leaves no gap loses nothing.
+            space = _SPACE.match(text, covered)
+            latest = space.end() if space else covered
+            start = text.rindex(chunk, 0, latest + len(chunk))
             spans.append((start, start + len(chunk)))
-            # The next chunk may overlap this one but starts after it does.
-            position = start + 1
+            covered = max(covered, start + len(chunk))
         return spans
+
+
+def _joined(sentences: list[str]) -> list[str]:
+    """Sentences with those put together that were cut at an abbreviation."""
+    joined: list[str] = []
+    for sentence in sentences:
+        if joined and (_GOES_ON.search(joined[-1]) or sentence[:1].islower()):
+            joined[-1] += sentence
+        else:
+            joined.append(sentence)
+    return joined
 
 
 def _pieces(text: str, start: int, end: int) -> list[tuple[int, int]]:

@@ -24,10 +24,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from assistant import sources, vectors
 from assistant.catalog import Catalog, Known
 from assistant.embedding import Embedder
-from assistant.errors import ArticleUnreadable, IndexDamaged, IndexMismatch, SourceMissing
+from assistant.errors import ArticleUnreadable, IndexDamaged, IndexMismatch, ModelUnavailable, SourceMissing
 from assistant.generations import KEPT, IndexFolder
 from assistant.schema import Article, Outcome, Split, SyncReport
 from assistant.splitting import SPLITTER_VERSION, Splitter
@@ -100,7 +102,8 @@ def synchronise(
             _set_damaged_aside(folder)
         catalog = Catalog(folder.catalog, create=True)
         try:
-            run = _Run(folder, catalog, embedder, wanted, Splitter(passage_words, overlap_words), rebuild, progress)
+            splitter = Splitter(passage_words, overlap_words)
+            run = _Run(folder, catalog, embedder, wanted, splitter, rebuild=rebuild, progress=progress)
             return run.sync(_source_paths(catalog, corpus, chosen), started)
         finally:
             catalog.close()
@@ -112,8 +115,10 @@ def _set_damaged_aside(folder: IndexFolder) -> None:
         return
     try:
         catalog = Catalog(folder.catalog)
-        catalog.counts(0)
-        catalog.close()
+        try:
+            catalog.check()
+        finally:
+            catalog.close()
     except IndexDamaged:
         folder.catalog.replace(folder.catalog.with_suffix(".damaged"))
         for suffix in ("-wal", "-shm"):
@@ -142,6 +147,7 @@ class _Run:
         embedder: Embedder,
         wanted: Mapping[str, str],
         splitter: Splitter,
+        *,
         rebuild: bool,
         progress: Progress,
     ) -> None:
@@ -153,7 +159,7 @@ class _Run:
         self._rebuild = rebuild
         self._progress = progress
         self._current = self._usable_current()
-        self._next = folder.next_number()
+        self._next = max(folder.next_number(), self._current + 1)
 
     def _usable_current(self) -> int:
         if not self._rebuild:
@@ -161,7 +167,8 @@ class _Run:
         try:
             return self._folder.current()
         except IndexDamaged:
-            return 0
+            # What the catalog recorded last was written in one transaction: it is whole, whether it answered or not.
+            return max(self._catalog.generations(), default=0)
 
     def sync(self, paths: Mapping[str, Path], started: float) -> SyncReport:
         with self._catalog.transaction():
@@ -171,11 +178,13 @@ class _Run:
             raise IndexDamaged("the catalog does not know the generation that answers; type: assistant sync --rebuild")
         if recorded and not self._rebuild:
             check_built_with(recorded, self._wanted)
+        if self._current and not self._rebuild:
+            vectors.check_whole(self._folder.generation(self._current))
         plan = self._plan(paths)
         if plan.changes or plan.retired or not self._current or self._rebuild:
             self._embed(plan.changes)
             self._write(plan, paths)
-            self._build(plan)
+            self._build()
             self._folder.swap(self._next)
             self._current = self._next
         else:
@@ -254,6 +263,10 @@ class _Run:
         done = 0
         found = self._embedder.passages([texts[key] for key in missing])
         for batch in _batched(found, 256):
+            if not all(np.isfinite(vector).all() for _, vector in batch):
+                raise ModelUnavailable(
+                    "the embedding model gave vectors that are no numbers; check its files and sync again"
+                )
             with self._catalog.transaction():
                 self._catalog.add_vectors({missing[i]: vector for i, vector in batch})
             done += len(batch)
@@ -296,7 +309,7 @@ class _Run:
 
     # -- 5 build, 6 verify -------------------------------------------------------------------------------------
 
-    def _build(self, plan: _Plan) -> None:
+    def _build(self) -> None:
         target = self._folder.generation(self._next)
         whole = self._rebuild or not self._current
         added = self._catalog.passage_ids("alive" if whole else "born", self._next)
@@ -312,7 +325,9 @@ class _Run:
         previous = None if whole else self._folder.generation(self._current)
         vectors.write_generation(target, previous, removed, batches, report)
         _, expected = self._catalog.counts(self._next)
-        sample = random.Random(self._next).sample(added, min(_SAMPLES, len(added)))
+        # Of all passages, not of the new ones only: what was copied may have been torn since it was verified.
+        ids = self._catalog.passage_ids("alive", self._next)
+        sample = random.Random(self._next).sample(ids, min(_SAMPLES, len(ids)))  # noqa: S311 nothing secret
         vectors.verify(target, expected, self._rows(sample))
 
     def _rows(self, ids: Sequence[str]) -> list[vectors.Row]:
@@ -321,10 +336,11 @@ class _Run:
     # -- 8 clean -----------------------------------------------------------------------------------------------
 
     def _clean(self) -> None:
-        kept = set(range(self._current - KEPT + 1, self._current + 1))
+        # Numbers have gaps where a sync was killed, so the one before is looked up.
+        kept = self._catalog.generations()[-KEPT:]
         with self._catalog.transaction():
-            self._catalog.purge_before(min(kept))
-        self._folder.remove_all_but(kept)
+            self._catalog.purge_before(kept[0])
+        self._folder.remove_all_but(set(kept))
 
 
 def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

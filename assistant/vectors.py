@@ -25,6 +25,8 @@ from assistant.errors import IndexDamaged
 from assistant.schema import Filter
 
 COLLECTION = "passages"
+MANIFEST = "sizes.json"
+"""The sizes of the files, written last: where one is missing or smaller, the generation is torn."""
 _BATCH = 2_000
 """Rows per call; Chroma refuses more than 5,461."""
 _VERIFY_SECONDS = 600
@@ -50,6 +52,7 @@ def write_generation(
     """Fills `folder` with the previous generation's rows, less `removed`, plus the batches of `added`."""
     shutil.rmtree(folder, ignore_errors=True)
     if previous is not None:
+        check_whole(previous)
         shutil.copytree(previous, folder)
     else:
         folder.mkdir(parents=True)
@@ -66,6 +69,7 @@ def write_generation(
             )
             progress(len(batch))
     client.close()
+    (folder / MANIFEST).write_text(json.dumps(_sizes(folder)), encoding="utf-8")
     _flush_to_disk(folder)
 
 
@@ -89,12 +93,32 @@ def _open(folder: Path, *, create: bool) -> tuple[Any, Any]:
         else:
             collection = client.get_collection(COLLECTION, embedding_function=None)
     except (ChromaError, ValueError, RuntimeError) as error:
-        raise IndexDamaged(f"the vectors in {folder} cannot be opened ({error}); type: assistant sync --rebuild") from error
+        raise IndexDamaged(
+            f"the vectors in {folder} cannot be opened ({error}); type: assistant sync --rebuild"
+        ) from error
     return client, collection
 
 
+def _sizes(folder: Path) -> dict[str, int]:
+    # Below 1,000 rows Chroma has no pickle yet, keeps the vectors in SQLite, and readers overwrite its other files.
+    persisted = [path for pickle in folder.glob("*/index_metadata.pickle") for path in pickle.parent.iterdir()]
+    files = sorted([folder / "chroma.sqlite3", *persisted])
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+def check_whole(folder: Path) -> None:
+    """Raises IndexDamaged if files are missing or cut: Chroma would make an empty index of it, or crash the process."""
+    try:
+        recorded = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        torn = any((folder / name).stat().st_size < size for name, size in recorded.items())
+    except (OSError, ValueError):
+        torn = True
+    if torn:
+        raise IndexDamaged(f"the vectors in {folder} are gone or torn; type: assistant sync --rebuild")
+
+
 def _flush_to_disk(folder: Path) -> None:
-    """fsync of every file and folder, so that a power cut after the swap finds them whole."""
+    """Flush (fsync) every file and folder, so that a power cut after the swap finds all of it."""
     for path in (folder, *folder.rglob("*")):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -107,6 +131,7 @@ class VectorIndex:
     """One generation, opened for reading."""
 
     def __init__(self, folder: Path) -> None:
+        check_whole(folder)
         self._client, self._collection = _open(folder, create=False)
 
     def close(self) -> None:
@@ -162,7 +187,7 @@ def verify(folder: Path, expected: int, samples: Sequence[Row]) -> None:
         raise IndexDamaged(f"verifying {folder.name} took over {_VERIFY_SECONDS} s; type: assistant sync") from error
     if done.returncode != 0:
         reason = (done.stdout.strip() or done.stderr.strip().split("\n")[-1]) or f"exit code {done.returncode}"
-        raise IndexDamaged(f"the new generation failed its verification ({reason}); type: assistant sync")
+        raise IndexDamaged(f"the new generation failed its verification ({reason}); type: assistant sync --rebuild")
 
 
 def _complaint(order: dict[str, Any]) -> str | None:
@@ -174,8 +199,8 @@ def _complaint(order: dict[str, Any]) -> str | None:
         vector = np.asarray(numbers, dtype=np.float32)
         # Passages with the same words have the same vector: any of the nearest five may be first.
         for where in (Filter(), Filter(source=source)):
-            nearest = index.nearest(vector, 5, where)
-            if id_ not in [found for found, _ in nearest] and (not nearest or nearest[-1][1] < 1 - 1e-4):
+            nearest = dict(index.nearest(vector, 5, where))
+            if nearest.get(id_, -1.0) < 1 - 1e-4 and (len(nearest) < 5 or min(nearest.values()) < 1 - 1e-4):
                 return f"passage {id_} is not found by its own vector"
     return None
 

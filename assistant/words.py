@@ -8,8 +8,10 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from typing import Any
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*%?|[^\W_]+(?:[’'](?:s|S|t|re|ve|ll|d|m)\b)?")
+# 28.9bn is a number and its unit; 3M, 5G and 1990s are one word each, as for the full-text index.
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)+%?|\d+%?(?![^\W_])|[^\W_]+(?:[’'](?:s|S|t|re|ve|ll|d|m)\b)?")
 
 # Closed-class words and the verbs and nouns that only shape a question. Nothing here names a thing.
 STOPWORDS = frozenset(
@@ -44,8 +46,9 @@ class Word:
 
     @property
     def code(self) -> bool:
-        """A name such as M9, S9T or 3M: letters and digits together."""
-        return any(c.isdigit() for c in self.text) and any(c.isalpha() for c in self.text)
+        """A name such as M9, S9T or 3M: letters and digits together; but not 1990s, 21st or 100km."""
+        mixed = any(c.isdigit() for c in self.text) and any(c.isalpha() for c in self.text)
+        return mixed and (self.text[0].isalpha() or any(c.isupper() for c in self.text))
 
 
 def words(text: str) -> list[Word]:
@@ -57,7 +60,7 @@ def words(text: str) -> list[Word]:
 
 
 @functools.lru_cache(maxsize=1)
-def _stemmer():  # type: ignore[no-untyped-def]
+def _stemmer() -> Any:
     import snowballstemmer
 
     return snowballstemmer.stemmer("porter")
@@ -127,7 +130,9 @@ def names(text: str, *, sentence_start_counts: bool = True) -> list[Name]:
             continue
         shouted = word.code or (len(word.text) > 1 and word.text.isupper())
         plain_start = i == 0 and not sentence_start_counts and not shouted
-        if (word.capitalised or word.code) and not plain_start and (is_content(word) or (run and word.text == "US")):
+        # The S of S&P is no stop word.
+        names_something = is_content(word) or (run and word.text == "US") or text[word.end : word.end + 1] == "&"
+        if (word.capitalised or word.code) and not plain_start and names_something:
             run.append(word)
         else:
             close()

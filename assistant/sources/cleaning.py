@@ -18,10 +18,17 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# C0 and C1 controls but tab and line feed; zero-width and bidirectional controls; the byte-order mark.
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# C0 and C1 controls but tab and line feed; zero-width, bidirectional, annotation and tag
+# characters; the byte-order mark.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_SPACES = re.compile("[\t \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+# Spaces that indent a line are kept: YAML means something by them.
+_SPACES = re.compile("(^ +)|[\t \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+", re.MULTILINE)
+_NOT_GUESSED = ["utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be", "utf_7"]
+_SAMPLE = 200_000
+"""Bytes from which the encoding is guessed, half of them before the first that is not UTF-8."""
 
 
 def decode(raw: bytes) -> str:
@@ -50,10 +57,14 @@ def _decode_detected(raw: bytes, bad_byte: int) -> str:
 
     if b"\x00" in raw:
         raise ArticleUnreadable("looks binary")
-    best = from_bytes(raw[:200_000]).best()
+    # UTF-16 without its mark holds NUL bytes or is too rare: short western text is taken for it.
+    matches = from_bytes(raw[max(0, bad_byte - _SAMPLE // 2) :][:_SAMPLE], cp_exclusion=_NOT_GUESSED)
+    best = matches.best()
     if best is None:
         raise ArticleUnreadable(f"not UTF-8 at byte {bad_byte}, and no other encoding fits; save it as UTF-8")
-    text = _decode_as(raw, best.encoding)
+    # Short western text fits a dozen code pages equally well; of these cp1252 is by far the most used.
+    western = any("cp1252" in (match.encoding, *match.could_be_from_charset) for match in matches)
+    text = _decode_as(raw, "cp1252" if western else best.encoding)
     if _looks_binary(text):
         raise ArticleUnreadable("looks binary")
     return text
@@ -66,10 +77,13 @@ def _looks_binary(text: str) -> bool:
 
 
 def clean(text: str) -> str:
-    """One line end, no invisible characters, single spaces, composed accents; lone surrogates become U+FFFD."""
+    """One line end, no invisible characters, single spaces (but indents), composed accents.
+
+    Lone surrogates become U+FFFD.
+    """
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
-    return unicodedata.normalize("NFC", _SPACES.sub(" ", text))
+    return unicodedata.normalize("NFC", _SPACES.sub(lambda run: run[1] or " ", text))
 
 
 def join_paragraphs(paragraphs: list[str]) -> str:

