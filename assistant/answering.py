@@ -1,7 +1,8 @@
 """Hits and spans -> Answer: quotes, citations, confidence, abstention.
 
-The quote is the whole sentence around the span, so every citation is `article.text[start:end] == quote` by
-construction, and checked. The confidence is a logistic combination of what was seen (see `Evidence`).
+The quote is the whole sentence around the span, so `article.text[start:end] == quote` holds by construction.
+Two logistic regressions over the same features decide: one ranks the passages that were read, one gives the
+probability that the best one's words are right. tests/benchmarks/confidence.py fits both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,16 @@ from assistant.words import content_words, stem, words
 
 MOST_CITATIONS = 3
 MOST_SENTENCES = 3
+_COMES_CLOSE = 1.5
+"""How far, in rank, a further sentence of a why or how answer may lie below the best."""
+_SAME_SAID = 0.6
+"""Share of the shorter sentence's words that a sentence repeats if it says the same."""
+
+RANKED_BY = ("span", "score", "dense", "covered", "unmentioned")
+_RANKING = {"span": 0.5, "score": 2.0, "dense": 1.0, "covered": 2.0, "unmentioned": -1.0}
+_CONFIDENCE = {
+    "bias": -3.0, "span": 0.4, "score": 1.0, "dense": 1.0, "covered": 2.0, "unmentioned": -1.0, "agreeing": 0.3,
+}  # fmt: skip
 
 Sentences = Callable[[Article], Sequence[tuple[int, int]]]
 
@@ -42,34 +53,30 @@ class Evidence:
 
     @property
     def rank(self) -> float:
-        return self.span.score + 2.0 * self.hit.score + 2.0 * self.covered - 1.5 * len(self.unmentioned)
+        """Logit: its differences order passages; it is no probability of its own."""
+        seen = features(self)
+        return sum(weight * seen[name] for name, weight in _RANKING.items())
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Of the logistic regression; fitted by tests/benchmarks/confidence.py, never on what the README reports."""
+def features(evidence: Evidence) -> dict[str, float]:
+    """What ranking and confidence go by; the span's score is capped so that it cannot outvote all else."""
+    return {
+        "span": max(min(evidence.span.score, 10.0), -10.0),
+        "score": evidence.hit.score,
+        "dense": evidence.hit.dense,
+        "covered": evidence.covered,
+        "unmentioned": float(min(len(evidence.unmentioned), 3)),
+    }
 
-    bias: float = -3.2
-    span: float = 0.55
-    dense: float = 2.2
-    covered: float = 3.4
-    unmentioned: float = -1.6
-    agreeing: float = 0.35
 
-    def probability(self, evidence: Evidence, agreeing: int) -> float:
-        z = (
-            self.bias
-            + self.span * max(min(evidence.span.score, 6.0), -6.0)
-            + self.dense * evidence.hit.dense
-            + self.covered * evidence.covered
-            + self.unmentioned * len(evidence.unmentioned)
-            + self.agreeing * min(agreeing - 1, 3)
-        )
-        return 1 / (1 + math.exp(-z))
+def confidence(best: Evidence, evidence: Sequence[Evidence]) -> float:
+    """Probability that the words of the best evidence answer the question."""
+    seen = {**features(best), "bias": 1.0, "agreeing": agreeing(best, evidence)}
+    return 1 / (1 + math.exp(-sum(weight * seen[name] for name, weight in _CONFIDENCE.items())))
 
 
 def weigh(question: str, hits: Sequence[Hit], spans: Sequence[Span], frequencies: Mapping[str, int]) -> list[Evidence]:
-    """Evidence, best first. `frequencies` counts the passages of the index that hold each asked word (see `rarity`)."""
+    """Evidence, best first. `frequencies` counts the index's passages that hold each asked word (see `rarity`)."""
     rarities = {stem(word): rarity(count) for word, count in frequencies.items()}
     total = sum(rarities.values()) or 1.0
     named = anchors(question)
@@ -97,21 +104,18 @@ def compose(
     sentences: Sentences,
     *,
     threshold: float,
-    weights: Weights = Weights(),
 ) -> Answer:
     """The answer from weighed evidence; `sentences` gives an article's sentence offsets."""
-    want = wanted(asked)
-    hits = tuple(e.hit for e in evidence)
     if not evidence:
-        return _abstain(question, asked, "no article matches the question and its filters", 0.0, hits)
+        return _abstain(question, asked, "no article matches the question and its filters", 0.0, ())
+    hits = tuple(e.hit for e in evidence)
     best = evidence[0]
-    same = _agreeing(best, evidence) if want.short else []
-    confidence = weights.probability(best, 1 + len(same))
-    if confidence < threshold:
-        return _abstain(question, asked, _reason(asked, best, frequencies), confidence, hits)
-    chosen = [best, *same] if want.short else _sentences_that_answer(evidence, sentences)
+    sure = confidence(best, evidence)
+    if sure < threshold:
+        return _abstain(question, asked, _reason(asked, best, frequencies), sure, hits)
+    short = best.span.text if wanted(asked).short else None
+    chosen = [best, *_same_elsewhere(best, evidence)] if short else _sentences_that_answer(evidence, sentences)
     citations = _cite(chosen, sentences)
-    short = best.span.text if want.short else None
     return Answer(
         question=question,
         asked=asked,
@@ -119,21 +123,25 @@ def compose(
         text=_text(short, citations),
         abstained=False,
         reason="",
-        confidence=confidence,
+        confidence=sure,
         citations=citations,
         hits=hits,
     )
 
 
-def _agreeing(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidence]:
-    """Evidence from other articles with the same short answer, one per article."""
-    wanted_words = _normalised(best.span.text)
-    found: dict[str, Evidence] = {}
-    for other in evidence[1:]:
-        article = other.hit.article.id
-        if article != best.hit.article.id and article not in found and _normalised(other.span.text) == wanted_words:
-            found[article] = other
-    return list(found.values())
+def agreeing(best: Evidence, evidence: Sequence[Evidence]) -> float:
+    """How many other articles (at most 3) were read to give the same words."""
+    return float(min(len(_same_elsewhere(best, evidence)), 3))
+
+
+def _same_elsewhere(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidence]:
+    """What the reader, too, holds for the same answer in other articles: one per article, best first."""
+    same = _normalised(best.span.text)
+    found = {best.hit.article.id: best}
+    for other in evidence:
+        if other.span.score > 0 and _normalised(other.span.text) == same:
+            found.setdefault(other.hit.article.id, other)
+    return [other for article, other in found.items() if article != best.hit.article.id]
 
 
 def _normalised(text: str) -> tuple[str, ...]:
@@ -144,12 +152,12 @@ def _sentences_that_answer(evidence: Sequence[Evidence], sentences: Sentences) -
     """The best sentence, and up to two more that come close to it and say something else."""
     best = evidence[0]
     chosen = [best]
-    said = [_normalised(_quote(best, sentences)[2])]
+    said = [set(_normalised(_quote(best, sentences)[2]))]
     for other in evidence[1:]:
-        if len(chosen) == MOST_SENTENCES or other.rank < best.rank - 1.5:
+        if len(chosen) == MOST_SENTENCES or other.rank < best.rank - _COMES_CLOSE:
             break
-        told = _normalised(_quote(other, sentences)[2])
-        if all(len(set(told) & set(s)) < 0.6 * min(len(set(told)), len(set(s))) for s in said):
+        told = set(_normalised(_quote(other, sentences)[2]))
+        if all(len(told & s) < _SAME_SAID * min(len(told), len(s)) for s in said):
             chosen.append(other)
             said.append(told)
     return chosen
@@ -163,13 +171,12 @@ def _quote(evidence: Evidence, sentences: Sentences) -> tuple[int, int, str]:
 
 def _cite(chosen: Sequence[Evidence], sentences: Sentences) -> tuple[Citation, ...]:
     """Numbered from 1; articles beyond the third are named in the first citation's `also`."""
-    cited = chosen[:MOST_CITATIONS]
     also = tuple(dict.fromkeys(e.hit.article.id for e in chosen[MOST_CITATIONS:]))
     citations = []
-    for number, evidence in enumerate(cited, 1):
+    for number, evidence in enumerate(chosen[:MOST_CITATIONS], 1):
         start, end, quote = _quote(evidence, sentences)
-        score = evidence.span.score
-        citations.append(Citation(number, evidence.hit.article, quote, start, end, score, also if number == 1 else ()))
+        further = also if number == 1 else ()
+        citations.append(Citation(number, evidence.hit.article, quote, start, end, evidence.span.score, further))
     return tuple(citations)
 
 
@@ -180,26 +187,27 @@ def _text(short: str | None, citations: Sequence[Citation]) -> str:
     return "\n".join([f"{short} {''.join(f'[{c.number}]' for c in citations)}", *quoted])
 
 
-def _abstain(question: str, asked: str, reason: str, confidence: float, hits: tuple[Hit, ...]) -> Answer:
-    text = f"The articles do not answer this: {reason}."
+def _abstain(question: str, asked: str, reason: str, sure: float, hits: tuple[Hit, ...]) -> Answer:
     return Answer(
         question=question,
         asked=asked,
         short=None,
-        text=text,
+        text=f"The articles do not answer this: {reason}.",
         abstained=True,
         reason=reason,
-        confidence=confidence,
+        confidence=sure,
         citations=(),
         hits=hits,
     )
 
 
 def _reason(asked: str, best: Evidence, frequencies: Mapping[str, int]) -> str:
-    """The plainest true reason: a word that stands nowhere, a name that stands elsewhere, or too weak a match."""
-    named = anchors(asked)
-    absent = [n.text for n in named if any(frequencies.get(w.text.lower(), 1) == 0 for w in content_words(n.text))]
-    absent = absent or [word for word, count in frequencies.items() if count == 0]
+    """The plainest true reason: a name that stands nowhere, one that stands elsewhere only, or too weak a match."""
+    absent = [
+        name.text
+        for name in anchors(asked)
+        if any(frequencies.get(word.text.lower(), 1) == 0 for word in content_words(name.text))
+    ]
     if absent:
         return f"they do not mention {_listed(absent)}"
     if best.unmentioned:
@@ -211,4 +219,3 @@ def _listed(names: Sequence[str]) -> str:
     if len(names) == 1:
         return names[0]
     return f"{', '.join(names[:-1])} or {names[-1]}"
-

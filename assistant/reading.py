@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.errors import ModelUnavailable
+from assistant.questions import wanted
 from assistant.schema import Span
-from assistant.words import content_stems, stem, words
+from assistant.words import content_stems, content_words, stem
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -49,7 +50,7 @@ def load_reader(folder: Path = MODEL) -> Reader:
 
 
 class OnnxReader:
-    """Session and tokenizer are loaded with the first question."""
+    """A model that gives `start_logits` and `end_logits` for `input_ids`, `attention_mask` and `token_type_ids`."""
 
     def __init__(self, model: Path, tokenizer: Path) -> None:
         import onnxruntime
@@ -62,12 +63,16 @@ class OnnxReader:
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()
+        self._untruncated: Tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._untruncated.no_padding()
+        self._untruncated.no_truncation()
         self._tokenizer.enable_truncation(_PAIR_TOKENS, strategy="only_second")
 
     def read(self, question: str, texts: Sequence[str]) -> list[Span]:
         question = self._shortened(question)
         encoded = self._tokenizer.encode_batch([(question, text) for text in texts])
-        asked = frozenset(content_stems(question))
+        # Why, how and yes-or-no questions get sentences, which may well repeat the question's words.
+        asked = frozenset(content_stems(question)) if wanted(question).short else frozenset()
         # Length-sorted, so that a batch pads little.
         order = sorted(range(len(texts)), key=lambda i: len(encoded[i]))
         spans: dict[int, Span] = {}
@@ -80,7 +85,7 @@ class OnnxReader:
 
     def _shortened(self, question: str) -> str:
         """The question's first 64 tokens: room is left for the text."""
-        offsets = self._tokenizer.encode(question, add_special_tokens=False).offsets
+        offsets = self._untruncated.encode(question, add_special_tokens=False).offsets
         return question[: offsets[_QUESTION_TOKENS - 1][1]] if len(offsets) > _QUESTION_TOKENS else question
 
     def _logits(self, batch: Sequence[Encoding]) -> tuple[Logits, Logits]:
@@ -98,15 +103,14 @@ class OnnxReader:
 
 def best_span(start: Logits, end: Logits, encoding: Encoding, text: str, asked: frozenset[str]) -> Span:
     """The likeliest span of at most 30 tokens that says something the question does not; empty if there is none."""
-    inside = [i for i, (kind, special) in enumerate(zip(encoding.type_ids, encoding.special_tokens_mask, strict=True))
-              if kind == 1 and not special]  # fmt: skip
+    inside = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 1]
     if not inside:
         return Span(0, 0, "", _NO_SPAN)
     first, last = inside[0], inside[-1] + 1
     nothing = float(start[0] + end[0])
     for a, b, total in _likeliest(start[first:last], end[first:last]):
         begin, stop = _whole_words(text, encoding.offsets[first + a][0], encoding.offsets[first + b][1])
-        if any(stem(word.text) not in asked for word in words(text[begin:stop])):
+        if any(stem(word.text) not in asked for word in content_words(text[begin:stop])):
             return Span(begin, stop, text[begin:stop], total - nothing)
     return Span(0, 0, "", _NO_SPAN)
 
@@ -115,7 +119,9 @@ def _likeliest(start: Logits, end: Logits) -> Iterator[tuple[int, int, float]]:
     """(first token, last token, logit sum), best first."""
     sums = start[:, None] + end[None, :]
     length = len(start)
-    allowed = np.triu(np.ones((length, length), dtype=bool)) & np.tril(np.ones((length, length), dtype=bool), _SPAN_TOKENS - 1)
+    allowed = np.triu(np.ones((length, length), dtype=bool)) & np.tril(
+        np.ones((length, length), dtype=bool), _SPAN_TOKENS - 1
+    )
     flat = np.where(allowed, sums, -np.inf).ravel()
     count = min(_TRIED, int(allowed.sum()))
     top = np.argpartition(-flat, count - 1)[:count]

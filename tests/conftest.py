@@ -59,7 +59,9 @@ def corpus(tmp_path: Path) -> Path:
 
 def write_article(path: Path, title: str, source: str, published: str, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'---\ntitle: "{title}"\nsource: {source}\npublished: {published}\n---\n\n{text}\n', encoding="utf-8")
+    path.write_text(
+        f'---\ntitle: "{title}"\nsource: {source}\npublished: {published}\n---\n\n{text}\n', encoding="utf-8"
+    )
 
 
 @pytest.fixture

@@ -54,8 +54,8 @@ def normalised(text: str) -> str:
     return " ".join(text.split())
 
 
-def failure(case: Case, answer: Answer) -> str:
-    """ "" if the answer is right, else the stage that failed."""
+def failure(case: Case, answer: Answer) -> str:  # noqa: PLR0911 a line per stage
+    """The stage that failed; nothing if the answer is right."""
     if case.abstain:
         return "" if answer.abstained else "answered though silent"
     found = {hit.article.location for hit in answer.hits}

@@ -100,8 +100,19 @@ def test_schema_imports_nothing_of_ours() -> None:
 
 def test_heavy_frameworks_are_loaded_by_no_import_of_ours() -> None:
     """`import` of every module but those that need it at the top stays free of what takes seconds."""
-    heavy = ("chromadb", "llama_index", "sentence_transformers", "torch", "gradio", "fastapi", "trafilatura", "onnxruntime")
-    names = [f"assistant.{path.relative_to(PACKAGE).with_suffix('').as_posix().replace('/', '.')}" for _, path in modules()]
+    heavy = (
+        "chromadb",
+        "llama_index",
+        "sentence_transformers",
+        "torch",
+        "gradio",
+        "fastapi",
+        "trafilatura",
+        "onnxruntime",
+    )
+    names = [
+        f"assistant.{path.relative_to(PACKAGE).with_suffix('').as_posix().replace('/', '.')}" for _, path in modules()
+    ]
     code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name.removesuffix('.__init__'))\n"
     code += f"print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -114,7 +125,9 @@ def test_no_except_is_bare_or_broad() -> None:
             if isinstance(node, ast.ExceptHandler):
                 caught = ast.unparse(node.type) if node.type else "everything"
                 reraises = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
-                assert caught not in ("everything", "Exception", "BaseException") or reraises, f"{path.name}:{node.lineno}"
+                assert caught not in ("everything", "Exception", "BaseException") or reraises, (
+                    f"{path.name}:{node.lineno}"
+                )
 
 
 def test_functions_fit_a_screen() -> None:
@@ -127,7 +140,9 @@ def test_functions_fit_a_screen() -> None:
 def test_index_files_are_named_in_their_home_only() -> None:
     for name, path in modules():
         constants = {
-            node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant)
+            node.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant)
         }
         for data, homes in DATA_HOMES.items():
             assert data not in constants or name in homes, f"{path.name} names {data}"

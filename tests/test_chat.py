@@ -20,7 +20,9 @@ from conftest import CORPUS, write_article
 from assistant.chat import evidence_markup, example_questions, reply_markup
 from assistant.schema import Answer, Article, Citation, Hit, Passage
 
-HOSTILE = "<img src=x onerror=alert(1)> <script>alert(2)</script> ![x](http://sink.example/x.png) [a](javascript:alert(3))"
+HOSTILE = (
+    "<img src=x onerror=alert(1)> <script>alert(2)</script> ![x](http://sink.example/x.png) [a](javascript:alert(3))"
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)")
@@ -73,7 +75,17 @@ def test_article_text_never_becomes_markup() -> None:
     answer = answer_from(f"{HOSTILE} Then prose.", HOSTILE, title=HOSTILE, source=HOSTILE, author=HOSTILE, url=f"https://a.example/'\"{HOSTILE}")  # fmt: skip
     for markup in (evidence_markup(answer), reply_markup(answer)):
         elements = Elements(markup)
-        assert {tag for tag, _ in elements.tags} <= {"article", "h3", "div", "p", "span", "mark", "details", "summary", "a"}
+        assert {tag for tag, _ in elements.tags} <= {
+            "article",
+            "h3",
+            "div",
+            "p",
+            "span",
+            "mark",
+            "details",
+            "summary",
+            "a",
+        }
         assert not any(name.startswith("on") for _, attributes in elements.tags for name in attributes)
         assert HOSTILE in elements.text
 
@@ -109,12 +121,23 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     write_article(folder / "corpus" / "hostile.md", "Vandal of Vell", "Evening Lamp", "2024-01-01", "PLACE")
     page = f"<p>The vandal of Vell is called {'Orm Hask'}. {HOSTILE.replace('<', '&lt;').replace('>', '&gt;')}</p>" * 2
     (folder / "corpus" / "hostile.html").write_text(
-        f"<html><head><title>Vandal</title></head><body><article><h1>Vandal</h1>{page}</article></body></html>", encoding="utf-8"
+        f"<html><head><title>Vandal</title></head><body><article><h1>Vandal</h1>{page}</article></body></html>",
+        encoding="utf-8",
     )
     (folder / "corpus" / "hostile.md").unlink()
-    command = [sys.executable, "-m", "assistant.cli", "--corpus", str(folder / "corpus"), "--index", str(folder / "index")]
+    command = [
+        sys.executable,
+        "-m",
+        "assistant.cli",
+        "--corpus",
+        str(folder / "corpus"),
+        "--index",
+        str(folder / "index"),
+    ]
     log = (folder / "log").open("w+")
-    server = subprocess.Popen([*command, "chat", "--port", "0"], stderr=log, stdout=log, env=os.environ | {"HOME": str(folder)})
+    server = subprocess.Popen(
+        [*command, "chat", "--port", "0"], stderr=log, stdout=log, env=os.environ | {"HOME": str(folder)}
+    )
     try:
         yield _announced(folder / "log", server)
     finally:

@@ -26,7 +26,11 @@ def mapped_modules() -> list[Path]:
 
 
 def test_the_map_is_the_modules_own_first_lines() -> None:
-    rows = dict(re.findall(r"^\| `([\w/]+(?:\.py)?)` \| (.+) \|$", README.split("### Map")[1].split("### Words")[0], re.MULTILINE))
+    rows = dict(
+        re.findall(
+            r"^\| `([\w/]+(?:\.py)?)` \| (.+) \|$", README.split("### Map")[1].split("### Words")[0], re.MULTILINE
+        )
+    )
     expected = {}
     for path in mapped_modules():
         name = "sources/" if path.name == "__init__.py" else path.name
@@ -34,7 +38,9 @@ def test_the_map_is_the_modules_own_first_lines() -> None:
     assert rows == expected
 
 
-def test_the_python_examples_run(huawei: Assistant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_examples_run(
+    huawei: Assistant, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("ASSISTANT_CORPUS", str(huawei.settings.corpus))
     monkeypatch.setenv("ASSISTANT_INDEX", str(huawei.settings.index))
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

@@ -42,13 +42,17 @@ def test_uploads_are_refused(client: TestClient) -> None:
     assert client.post("/gradio_api/upload", files={"files": b"x"}).status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/gradio_api/file=/etc/passwd", "/gradio_api/file=../../etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/docs", "/openapi.json", "/gradio_api/file=/etc/passwd", "/gradio_api/file=../../etc/passwd"]
+)
 def test_nothing_else_is_served(client: TestClient, path: str) -> None:
     assert client.get(path).status_code in (403, 404)
 
 
 @pytest.mark.parametrize("name", ["GRADIO_SHARE", "GRADIO_VIBE_MODE", "GRADIO_ALLOWED_PATHS"])
-def test_settings_that_open_the_machine_are_refused(huawei: Assistant, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_settings_that_open_the_machine_are_refused(
+    huawei: Assistant, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv(name, "True")
     with pytest.raises(InvalidSetting, match=name):
         build_app(huawei)

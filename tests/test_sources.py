@@ -42,7 +42,7 @@ def html(head: str = "", body: str = PAGE) -> Article:
 
 
 def noise(seed: int, size: int) -> bytes:
-    return random.Random(seed).randbytes(size)  # noqa: S311 - must be the same in every run
+    return random.Random(seed).randbytes(size)
 
 
 def refusal(name: str, content: str | bytes) -> str:

@@ -447,6 +447,17 @@ def test_a_rebuild_after_a_garbled_current_keeps_what_only_the_catalog_holds(
     assert "A tower stands" in texts(assistant, "tower")
 
 
+def test_a_rebuild_finds_damage_in_any_page_of_the_catalog(built: Built, tmp_path: Path) -> None:
+    """Here in the last ones, while the tables that a quick look reads are whole."""
+    shutil.copytree(built.index, tmp_path / "index")
+    path = tmp_path / "index" / "catalog.sqlite3"
+    content = path.read_bytes()
+    path.write_bytes(content[:-12288] + b"\xff" * 12288)
+    folder = IndexFolder(tmp_path / "index")
+    synchronise(folder, WordEmbedder(), corpus=built.corpus, passage_words=90, overlap_words=25, rebuild=True)
+    assert contents(folder) == built.clean
+
+
 def test_a_damaged_catalog_is_kept_aside(built: Built, tmp_path: Path) -> None:
     shutil.copytree(built.index, tmp_path / "index")
     CATALOG_DAMAGE["catalog garbage"](tmp_path / "index")
@@ -470,7 +481,6 @@ import os, signal, sys
 from pathlib import Path
 corpus, root, here, *steps = sys.argv[1:]
 sys.path.insert(0, here)
-import chromadb
 from conftest import WordEmbedder
 from assistant import sync, vectors
 from assistant.catalog import Catalog
@@ -495,7 +505,10 @@ homes = {
     "swap": (IndexFolder, "swap", 1),
     "clean": (sync._Run, "_clean", 1),
 }
-sync.Splitter(90, 25)  # its imports, once for all
+# What a sync imports, once for all.
+import chromadb.api.rust, filelock
+for item in sync.sources.items("corpus", Path(corpus)):
+    sync.Splitter(90, 25).split(sync.sources.parse(item, item.read()[0]))
 for step in steps:
     child = os.fork()
     if child == 0:

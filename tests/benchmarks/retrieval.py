@@ -45,7 +45,9 @@ def by_lexical(hits: Sequence[Hit]) -> list[str]:
 
 def by_both(weight: float) -> Ranking:
     def ranking(hits: Sequence[Hit]) -> list[str]:
-        dense, lexical = ({h.passage.id: s for h in hits if (s := getattr(h, part)) > 0} for part in ("dense", "lexical"))
+        dense, lexical = (
+            {h.passage.id: s for h in hits if (s := getattr(h, part)) > 0} for part in ("dense", "lexical")
+        )
         return ranked(fuse(dense, lexical, weight))
 
     return ranking
@@ -108,13 +110,24 @@ def regression_questions() -> list[tuple[str, set[str]]]:
 
 def squad_questions(path: Path, names: dict[str, str], limit: int) -> list[tuple[str, set[str]]]:
     answerable = [q for q in squad.load(path) if q.answers]
-    asked = [(q.question, {names[" ".join(q.paragraph.split())]}) for q in answerable if " ".join(q.paragraph.split()) in names]
+    asked = [
+        (q.question, {names[" ".join(q.paragraph.split())]})
+        for q in answerable
+        if " ".join(q.paragraph.split()) in names
+    ]
     return random.Random(1).sample(asked, min(limit, len(asked)))
 
 
 def table(name: str, count: int, rows: dict[str, dict[str, float]]) -> str:
-    lines = [f"\n{name}, {count:,} questions", "", "| | recall@1 | recall@5 | recall@20 | MRR |", "|---|---|---|---|---|"]
-    lines += [f"| {row} | " + " | ".join(f"{value:.3f}" for value in values.values()) + " |" for row, values in rows.items()]
+    lines = [
+        f"\n{name}, {count:,} questions",
+        "",
+        "| | recall@1 | recall@5 | recall@20 | MRR |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row} | " + " | ".join(f"{value:.3f}" for value in values.values()) + " |" for row, values in rows.items()
+    ]
     return "\n".join(lines)
 
 
@@ -134,18 +147,30 @@ def main() -> None:
         if options.squad:
             names = squad.write_corpus(options.squad / "paragraphs.json.gz", work / "squad")
             settings = Settings(
-                corpus=work / "squad", index=work / f"squad-index-{options.passage_words}", passage_words=options.passage_words
+                corpus=work / "squad",
+                index=work / f"squad-index-{options.passage_words}",
+                passage_words=options.passage_words,
             )
             with Assistant.open(settings=settings) as assistant:
                 started = time.monotonic()
-                report = assistant.sync(progress=lambda step, done, total: print(f"\r{step} {done:,}/{total:,}", end="  ", flush=True) if done % 500 == 0 else None)
-                print(f"\n{report.articles:,} articles, {report.passages:,} passages in {time.monotonic() - started:.0f} s")
+                report = assistant.sync(
+                    progress=lambda step, done, total: (
+                        print(f"\r{step} {done:,}/{total:,}", end="  ", flush=True) if done % 500 == 0 else None
+                    )
+                )
+                print(
+                    f"\n{report.articles:,} articles, {report.passages:,} passages in {time.monotonic() - started:.0f} s"
+                )
                 if options.tune:
                     weight = tune(assistant, squad_questions(options.squad / "train-v1.1.json.gz", names, options.tune))
                 asked = squad_questions(options.squad / "eval-v2.0.json.gz", names, options.questions)
                 results["squad"] = measure(assistant, asked, weight)
                 print(table("SQuAD paragraphs", len(asked), results["squad"]))
-        settings = Settings(corpus=ROOT / "corpus", index=work / f"corpus-index-{options.passage_words}", passage_words=options.passage_words)
+        settings = Settings(
+            corpus=ROOT / "corpus",
+            index=work / f"corpus-index-{options.passage_words}",
+            passage_words=options.passage_words,
+        )
         with Assistant.open(settings=settings) as assistant:
             assistant.sync()
             asked = regression_questions()

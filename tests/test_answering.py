@@ -1,0 +1,140 @@
+"""Evidence to answers: exact quotes, agreement, order, abstention and its reasons."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assistant.answering import compose, confidence, features, rarity, weigh
+from assistant.schema import Answer, Article, Hit, Passage, Span
+from assistant.splitting import Splitter
+
+SPLITTER = Splitter(90, 25)
+
+BRIDGE = Article(
+    "bridge", "The river bridge", "The town waited long. Mara Lind opened the bridge over the Orve in 2019. It cost 12 million crowns.",
+    "Daily Stone", published=date(2024, 3, 1),
+)  # fmt: skip
+ALSO = Article(
+    "also",
+    "Ten years of bridges",
+    "Nobody forgets the day. The bridge over the Orve was opened by Mara Lind.",
+    "Evening Lamp",
+)
+OTHER = Article("other", "The clock museum", "The clock museum in Vell shows 900 clocks.", "Evening Lamp")
+
+
+def hit(article: Article, score: float = 0.8) -> Hit:
+    return Hit(Passage(f"p-{article.id}", article.id, 0, len(article.text)), article, score, score, score)
+
+
+def span(article: Article, words: str, score: float) -> Span:
+    start = article.text.index(words)
+    return Span(start, start + len(words), words, score)
+
+
+def answer(question: str, found: list[tuple[Hit, Span]], frequencies: dict[str, int], threshold: float = 0.5) -> Answer:
+    evidence = weigh(question, [h for h, _ in found], [s for _, s in found], frequencies)
+    return compose(
+        question, question, evidence, frequencies, lambda a: SPLITTER.split(a).sentences, threshold=threshold
+    )
+
+
+WHO = "Who opened the bridge over the Orve?"
+KNOWN = {"opened": 2, "bridge": 2, "orve": 2}
+
+
+def test_the_quote_is_the_whole_sentence_and_stands_where_it_says() -> None:
+    given_ = answer(WHO, [(hit(BRIDGE), span(BRIDGE, "Mara Lind", 8.0))], KNOWN)
+    (citation,) = given_.citations
+    assert citation.quote == "Mara Lind opened the bridge over the Orve in 2019."
+    assert BRIDGE.text[citation.start : citation.end] == citation.quote
+    assert given_.short == "Mara Lind"
+    assert given_.text.endswith("in 2019. [1]")
+
+
+def test_articles_that_say_the_same_are_cited_together() -> None:
+    found = [(hit(BRIDGE), span(BRIDGE, "Mara Lind", 8.0)), (hit(ALSO), span(ALSO, "Mara Lind", 7.0))]
+    given_ = answer(WHO, found, KNOWN)
+    assert {citation.article.id for citation in given_.citations} == {"bridge", "also"}
+    assert [citation.number for citation in given_.citations] == [1, 2]
+    assert "Mara Lind [1][2]" in given_.text
+
+
+def test_agreement_raises_the_confidence() -> None:
+    alone = answer(WHO, [(hit(BRIDGE), span(BRIDGE, "Mara Lind", 8.0))], KNOWN)
+    found = [(hit(BRIDGE), span(BRIDGE, "Mara Lind", 8.0)), (hit(ALSO), span(ALSO, "Mara Lind", 7.0))]
+    assert answer(WHO, found, KNOWN).confidence >= alone.confidence
+
+
+def test_more_articles_than_are_cited_are_named() -> None:
+    copies = [Article(f"copy{i}", BRIDGE.title, BRIDGE.text) for i in range(5)]
+    given_ = answer(WHO, [(hit(c), span(c, "Mara Lind", 8.0)) for c in copies], KNOWN)
+    named = {citation.article.id for citation in given_.citations} | set(given_.citations[0].also)
+    assert named == {article.id for article in copies}
+
+
+def test_nothing_found_is_an_abstention_without_hits() -> None:
+    given_ = answer(WHO, [], KNOWN)
+    assert given_.abstained
+    assert given_.hits == ()
+    assert "filters" in given_.reason
+
+
+def test_below_the_threshold_it_abstains_and_keeps_the_nearest_passages() -> None:
+    given_ = answer(
+        "Who is the mayor of Shenzhen?", [(hit(OTHER, 0.1), span(OTHER, "Vell", -6.0))], {"mayor": 0, "shenzhen": 0}
+    )
+    assert given_.abstained
+    assert given_.short is None
+    assert given_.citations == ()
+    assert [h.article.id for h in given_.hits] == ["other"]
+    assert given_.reason == "they do not mention Shenzhen"
+
+
+def test_a_name_that_stands_elsewhere_only_is_the_reason() -> None:
+    given_ = answer("Who opened the bridge in Vell?", [(hit(BRIDGE), span(BRIDGE, "Mara Lind", -9.0))], {"opened": 2, "bridge": 2, "vell": 3}, 0.99)  # fmt: skip
+    assert given_.reason == "no passage that fits the question mentions Vell"
+
+
+@pytest.mark.parametrize("worse", ["span", "covered", "unmentioned"])
+def test_weaker_evidence_never_gives_more_confidence(worse: str) -> None:
+    strong = weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 8.0)], KNOWN)
+    weak = {
+        "span": weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 1.0)], KNOWN),
+        "covered": weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 8.0)], {**KNOWN, "ferry": 1}),
+        "unmentioned": weigh(
+            "Who opened the bridge over the Orve in Vell?", [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 8.0)], KNOWN
+        ),
+    }[worse]
+    assert confidence(weak[0], weak) <= confidence(strong[0], strong)
+
+
+def test_why_questions_get_sentences_and_no_fragment() -> None:
+    found = [(hit(BRIDGE), span(BRIDGE, "12 million crowns", 8.0))]
+    given_ = answer("Why did the bridge over the Orve cost so much?", found, {"bridge": 2, "orve": 2, "cost": 1})
+    assert given_.short is None
+    assert given_.citations[0].quote == "It cost 12 million crowns."
+    assert given_.text == "It cost 12 million crowns. [1]"
+
+
+def test_sentences_that_repeat_each_other_are_given_once() -> None:
+    twin = Article("twin", BRIDGE.title, BRIDGE.text)
+    found = [(hit(a), span(a, "12 million crowns", 8.0)) for a in (BRIDGE, twin)]
+    given_ = answer("Why did the bridge over the Orve cost so much?", found, {"bridge": 2, "orve": 2, "cost": 1})
+    assert len(given_.citations) == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_rarer_words_weigh_more(a: int, b: int) -> None:
+    assert (rarity(a) > rarity(b)) == (a < b)
+    assert 0 < rarity(a) <= 1
+
+
+def test_features_are_the_ones_that_were_fitted() -> None:
+    (evidence,) = weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 99.0)], KNOWN)
+    assert features(evidence) == {"span": 10.0, "score": 0.8, "dense": 0.8, "covered": 1.0, "unmentioned": 0.0}

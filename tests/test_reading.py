@@ -1,0 +1,101 @@
+"""The reader: exact spans, comparable scores, nothing that the question said itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assistant.errors import ModelUnavailable
+from assistant.reading import MODEL, Reader, load_reader
+from assistant.words import content_stems
+
+BRIDGE = "Mara Lind opened the bridge over the Orve in 2019. It cost 12 million crowns and replaced a ferry."
+MUSEUM = "The clock museum in Vell shows 900 clocks. Entry is free on Sundays."
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return load_reader()
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Who opened the bridge over the Orve?", "Mara Lind"),
+        ("When was the bridge over the Orve opened?", "2019"),
+        ("How much did the bridge cost?", "12 million crowns"),
+        ("What did the bridge replace?", "ferry"),
+    ],
+)
+def test_short_answers_are_pointed_at(reader: Reader, question: str, answer: str) -> None:
+    assert answer in reader.read(question, [BRIDGE])[0].text
+
+
+def test_the_text_that_answers_scores_above_one_that_does_not(reader: Reader) -> None:
+    bridge, museum = reader.read("Who opened the bridge over the Orve?", [BRIDGE, MUSEUM])
+    assert bridge.score > museum.score
+    bridge, museum = reader.read("How many clocks does the museum show?", [BRIDGE, MUSEUM])
+    assert museum.score > bridge.score
+    assert "900" in museum.text
+
+
+def test_there_is_one_span_per_text_in_order(reader: Reader) -> None:
+    texts = [MUSEUM * 8, BRIDGE, "Short.", MUSEUM, BRIDGE * 4] * 4
+    spans = reader.read("Who opened the bridge?", texts)
+    assert len(spans) == len(texts)
+    assert all(span.text == text[span.start : span.end] for span, text in zip(spans, texts, strict=True))
+
+
+def test_no_texts_give_no_spans(reader: Reader) -> None:
+    assert reader.read("Who opened the bridge?", []) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(max_size=200), min_size=1, max_size=4), st.text(min_size=1, max_size=80))
+def test_spans_are_exact_for_any_text(texts: list[str], question: str) -> None:
+    for span, text in zip(load_reader().read(question, texts), texts, strict=True):
+        assert span.text == text[span.start : span.end]
+
+
+def test_the_question_s_own_words_are_no_answer(reader: Reader) -> None:
+    for question in (
+        "What is the clock museum in Vell?",
+        "What is free on Sundays in the museum?",
+        "Which museum shows clocks?",
+    ):
+        span = reader.read(question, [MUSEUM])[0]
+        assert not set(content_stems(span.text)) <= set(content_stems(question))
+
+
+def test_a_yes_or_no_question_may_be_answered_in_its_own_words(reader: Reader) -> None:
+    span = reader.read("Is entry free on Sundays?", [MUSEUM])[0]
+    assert span.start >= MUSEUM.index("Entry")
+
+
+def test_a_span_starts_and_ends_at_word_boundaries(reader: Reader) -> None:
+    text = "The Qiankunvoyahluxeed system was shown by Shangjiewagen in Vell."
+    span = reader.read("Who showed the system?", [text])[0]
+    assert text[span.start - 1 : span.start] in ("", " ", "“")
+    assert not text[span.end : span.end + 1].isalnum()
+
+
+def test_a_long_question_leaves_room_for_the_text(reader: Reader) -> None:
+    question = "Who opened the bridge over the Orve, " + "which is a very long river, " * 60 + "?"
+    assert reader.read(question, [BRIDGE])[0].text
+
+
+def test_an_answer_behind_a_long_text_s_first_half_is_found(reader: Reader) -> None:
+    text = "The town lies in a valley where little happens in winter. " * 15 + BRIDGE
+    assert "Mara Lind" in reader.read("Who opened the bridge over the Orve?", [text])[0].text
+
+
+def test_the_shipped_model_is_small(reader: Reader) -> None:
+    assert (MODEL / "reader.int8.onnx").stat().st_size <= 25_000_000
+
+
+def test_a_missing_model_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="reinstall"):
+        load_reader(tmp_path)
