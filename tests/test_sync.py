@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -448,11 +450,16 @@ def test_a_rebuild_after_a_garbled_current_keeps_what_only_the_catalog_holds(
 
 
 def test_a_rebuild_finds_damage_in_any_page_of_the_catalog(built: Built, tmp_path: Path) -> None:
-    """Here in the last ones, while the tables that a quick look reads are whole."""
+    """Here in the vectors, while the articles are whole."""
     shutil.copytree(built.index, tmp_path / "index")
     path = tmp_path / "index" / "catalog.sqlite3"
-    content = path.read_bytes()
-    path.write_bytes(content[:-12288] + b"\xff" * 12288)
+    with closing(sqlite3.connect(path)) as db:
+        ((page, size),) = db.execute(
+            "select rootpage, page_size from sqlite_master, pragma_page_size where name = 'vectors'"
+        )
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
     folder = IndexFolder(tmp_path / "index")
     synchronise(folder, WordEmbedder(), corpus=built.corpus, passage_words=90, overlap_words=25, rebuild=True)
     assert contents(folder) == built.clean
