@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant.errors import AssistantError, IndexDamaged, IndexMissing
+from assistant.errors import AssistantError, IndexDamaged, IndexMismatch, IndexMissing
 from assistant.schema import Article, Filter, Passage, Split
 
 SCHEMA_VERSION = 1
+"""Kept in the file (`user_version`); raise it when an older version could not read what this one writes."""
 
 _SCHEMA = """
 create table if not exists generations (number integer primary key, built_with text not null);
@@ -90,13 +91,23 @@ class Catalog:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")
-            if create:
-                self._db.executescript(_SCHEMA)
+            if create and not self._version():
+                self._db.executescript(f"{_SCHEMA} pragma user_version = {SCHEMA_VERSION};")
             self._db.execute("select count(*) from generations")
+            version = self._version()
         except sqlite3.DatabaseError as error:
             if "_db" in vars(self):
                 self._db.close()
             raise _typed(error) from error
+        if version != SCHEMA_VERSION:
+            self._db.close()
+            raise IndexMismatch(
+                f"the catalog {path} has form {version}, this version reads {SCHEMA_VERSION}; "
+                "name another --index, or use the version of article-assistant that made it"
+            )
+
+    def _version(self) -> int:
+        return int(self._db.execute("pragma user_version").fetchone()[0])
 
     def close(self) -> None:
         self._db.close()

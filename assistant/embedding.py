@@ -147,6 +147,7 @@ class NumpyBert:
             config = json.loads((folder / "config.json").read_text())
             pooling = json.loads((folder / "1_Pooling/config.json").read_text())
             limit = json.loads((folder / "sentence_bert_config.json").read_text())["max_seq_length"]
+            prompt = json.loads((folder / "config_sentence_transformers.json").read_text()).get("default_prompt_name")
         except (OSError, KeyError, ValueError):
             return None
         chosen_pooling = {key for key, value in pooling.items() if key.startswith("pooling_mode") and value}
@@ -156,6 +157,7 @@ class NumpyBert:
             and config.get("hidden_act") == "gelu"
             and config.get("position_embedding_type", "absolute") == "absolute"
             and chosen_pooling == {"pooling_mode_mean_tokens"}
+            and prompt is None
             and (folder / "tokenizer.json").is_file()
             and (folder / "model.safetensors").is_file()
         )

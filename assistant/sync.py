@@ -71,7 +71,12 @@ def built_with(embedder: Embedder, passage_words: int, overlap_words: int) -> di
 
 
 def check_built_with(recorded: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Raises IndexMismatch, naming what differs, unless the index was made with the wanted models and sizes."""
+    """Raises IndexMismatch, naming what differs, unless the index was made with the wanted models and sizes.
+
+    Raises IndexDamaged if nothing is recorded of the generation.
+    """
+    if not recorded:
+        raise IndexDamaged("the catalog does not know the generation that answers; type: assistant sync --rebuild")
     for part, value in wanted.items():
         if recorded.get(part) != value:
             raise IndexMismatch(
@@ -174,9 +179,7 @@ class _Run:
         with self._catalog.transaction():
             self._catalog.discard_after(self._current)
         recorded = self._catalog.built_with(self._current)
-        if self._current and not recorded and not self._rebuild:
-            raise IndexDamaged("the catalog does not know the generation that answers; type: assistant sync --rebuild")
-        if recorded and not self._rebuild:
+        if self._current and not self._rebuild:
             check_built_with(recorded, self._wanted)
         if self._current and not self._rebuild:
             vectors.check_whole(self._folder.generation(self._current))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import date
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.catalog import Catalog
-from assistant.errors import IndexDamaged, IndexMissing
+from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing
 from assistant.schema import Article, Filter, Passage, Split
 
 VECTOR = np.array([0.6, 0.8], dtype=np.float32)
@@ -316,3 +317,14 @@ def test_a_filter_lets_through_exactly_what_meets_it(every_kind: Catalog, where:
         and (where.until is None or (day is not None and day <= where.until))
     }
     assert {id_ for id_, _ in every_kind.lexical(["bridge"], 100, 1, where)} == expected
+
+
+def test_a_catalog_of_a_newer_form_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite3"
+    Catalog(path, create=True).close()
+    with sqlite3.connect(path) as db:
+        db.execute("pragma user_version = 99")
+    db.close()
+    for create in (False, True):
+        with pytest.raises(IndexMismatch, match="form 99"):
+            Catalog(path, create=create)
