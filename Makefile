@@ -1,5 +1,6 @@
 # Two commands for a newcomer: `make chat` and `make test`. Each sets up .venv with the pinned versions first.
 PYTHON ?= python3
+PORT ?= 7860
 BIN := .venv/bin
 
 .PHONY: help install chat test check format clean
@@ -14,7 +15,7 @@ help:
 install: .venv/ready
 
 chat: .venv/ready
-	$(BIN)/assistant chat --open
+	$(BIN)/assistant chat --open --port $(PORT)
 
 test: .venv/ready-dev
 	$(BIN)/python -m pytest

@@ -70,6 +70,7 @@ def build_page(assistant: Assistant) -> Any:
             with gr.Column(scale=6, min_width=340):
                 chatbot = gr.Chatbot(
                     label="Conversation",
+                    show_label=False,
                     height=470,
                     render_markdown=False,
                     latex_delimiters=[],
@@ -102,7 +103,10 @@ def build_page(assistant: Assistant) -> Any:
         inputs = [box, turns, chatbot, since, until, source]
         outputs = [box, turns, chatbot, evidence]
         gr.on([box.submit, send.click], respond, inputs, outputs, show_progress="hidden", concurrency_limit=4)
-        clear.click(lambda: ("", [], [], _EMPTY_EVIDENCE), None, outputs, show_progress="hidden")
+        # Gradio's own bin on the conversation must forget the turns too.
+        gr.on(
+            [clear.click, chatbot.clear], lambda: ("", [], [], _EMPTY_EVIDENCE), None, outputs, show_progress="hidden"
+        )
     page.queue(max_size=64)
     return page
 

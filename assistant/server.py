@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from assistant.assistant import Assistant
 from assistant.errors import InvalidSetting
@@ -100,12 +101,17 @@ def serve(assistant: Assistant, host: str, port: int, *, open_browser: bool, ann
     assistant.search("articles", 1)
     address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"  # noqa: S104
     announce(f"The chat page is at {address} (Ctrl+C stops it)")
-    if open_browser:
+    if open_browser and _has_screen():
         import webbrowser
 
         webbrowser.open(address)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _has_screen() -> bool:
+    """Without one, a text browser would take over the terminal."""
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -121,6 +127,3 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
     listening.listen(128)
     return listening
-
-
-__all__: list[Any] = ["BODY_LIMIT", "CONTENT_POLICY", "build_app", "serve"]

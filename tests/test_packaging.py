@@ -46,14 +46,16 @@ def test_an_installed_wheel_answers_from_any_folder(wheel: Path, tmp_path: Path)
 
 
 def test_the_package_is_typed_and_pinned() -> None:
-    pins = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    pins = [
+        line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+    ]
     assert all("==" in pin for pin in pins)
     assert "torch==2.13.0" in pins
     assert (ROOT / "assistant/py.typed").is_file()
 
 
 def test_what_the_owner_fixed_at_the_top_is_all_there_is() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
     if listed.returncode != 0:
         pytest.skip("not a git checkout")
     tops = {path.split("/")[0] for path in listed.stdout.splitlines()}

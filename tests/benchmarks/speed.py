@@ -58,8 +58,12 @@ def main() -> None:
             assistant.ask(QUESTION)
             answers = [assistant.ask(case["question"]) for case in cases]
         laps = sorted(answer.timings["total"] for answer in answers)
-        print(f"| a question in an open assistant | {statistics.median(laps):.3f} s | {statistics.median(laps) / base:.2f} |")
-        print(f"| the slowest of twenty such questions (p95) | {laps[int(0.95 * len(laps))]:.3f} s | {laps[int(0.95 * len(laps))] / base:.2f} |")
+        print(
+            f"| a question in an open assistant | {statistics.median(laps):.3f} s | {statistics.median(laps) / base:.2f} |"
+        )
+        print(
+            f"| the slowest of twenty such questions (p95) | {laps[int(0.95 * len(laps))]:.3f} s | {laps[int(0.95 * len(laps))] / base:.2f} |"
+        )
         for step in answers[0].timings:
             print(f"  {step}: {1000 * statistics.median(answer.timings[step] for answer in answers):.0f} ms")
 
