@@ -171,12 +171,11 @@ class Assistant:
         `since` and `until` are inclusive days (date or "YYYY-MM-DD") of publication; `source` is an outlet's name.
         Raises InvalidQuestion, InvalidSetting, IndexMissing.
         """
-        question = questions.checked(question)
+        question = questions.cleaned(question)
+        asked = questions.checked(standalone(question, history))
         where = make_filter(since, until, source)
         clock = _Clock()
         with self._lock:
-            asked = standalone(question, history)
-            clock.lap("standalone")
             index = self._index()
             clock.lap("open")
             hits = index.search(asked, self.settings.read, where)

@@ -40,13 +40,18 @@ class Wanted:
 
 
 def checked(question: str) -> str:
-    """The question in one clean line. Raises InvalidQuestion if it has no words or is too long."""
-    if len(question) > LENGTH_LIMIT:
-        raise InvalidQuestion(f"the question has {len(question):,} characters; ask in at most {LENGTH_LIMIT:,}")
-    line = re.sub(r"\s+", " ", clean(question)).strip()
+    """The question in one clean line. Raises InvalidQuestion if it names nothing to search for, or is too long."""
+    line = cleaned(question)
     if not content_words(line):
         raise InvalidQuestion("there is no question to search for; ask with at least one word that names something")
     return line
+
+
+def cleaned(question: str) -> str:
+    """The question in one clean line; it may still lean on earlier ones ("Why?"). Raises InvalidQuestion."""
+    if len(question) > LENGTH_LIMIT:
+        raise InvalidQuestion(f"the question has {len(question):,} characters; ask in at most {LENGTH_LIMIT:,}")
+    return re.sub(r"\s+", " ", clean(question)).strip()
 
 
 def wanted(question: str) -> Wanted:

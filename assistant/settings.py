@@ -31,8 +31,8 @@ class Settings:
     overlap_words: int = 25
     candidates: int = 50
     """Hits taken from each of the dense and the lexical search, before fusion."""
-    dense_weight: float = 0.6
-    """Share of the dense score in the fused one; the rest is lexical. tests/benchmarks/retrieval.py chose it."""
+    dense_weight: float = 0.7
+    """Share of the dense score in the fused one; the rest is lexical. `retrieval.py --tune` in tests/benchmarks chose it."""
     read: int = 24
     """Passages that the reader reads for one question."""
     threshold: float = 0.5

@@ -13,7 +13,7 @@ import pytest
 from conftest import WordEmbedder, write_article
 from test_sync import verified_here  # noqa: F401 a fixture that is used by itself
 
-from assistant import Assistant, Settings
+from assistant import Assistant, Settings, Turn
 from assistant.errors import IndexBusy, IndexMismatch, IndexMissing, InvalidQuestion, InvalidSetting, UnknownArticle
 from assistant.generations import IndexFolder
 from assistant.reading import load_reader
@@ -265,3 +265,12 @@ def test_opening_reads_nothing_and_names_the_folders_given(corpus: Path, tmp_pat
         assert assistant.settings.index == tmp_path / "elsewhere"
         assert not assistant.indexed
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_follow_up_of_function_words_is_asked_with_its_history(open_assistant: Callable[..., Assistant]) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    with pytest.raises(InvalidQuestion):
+        assistant.ask("Why?")
+    answer = assistant.ask("Why?", history=[Turn("Did Mara Lind open the bridge?", "")])
+    assert "bridge" in answer.asked

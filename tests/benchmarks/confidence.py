@@ -27,6 +27,7 @@ from sklearn.metrics import roc_auc_score
 from assistant import Assistant, Settings, answering
 from assistant.questions import anchors
 from assistant.retrieval import search_terms
+from assistant.words import content_words
 
 HELD_OUT = {
     "negatives-train.json.gz": ["European_Union_law", "Normans", "Prime_number", "Yuan_dynasty"],
@@ -53,7 +54,10 @@ def f1(given: str, gold: str) -> float:
 
 def gather_questions(folder: Path, count: int, chance: random.Random) -> list[squad.Asked]:
     """Answerable and adversarial ones of the held-out articles, and as many again with another article's name."""
-    pools = [[q for q in squad.load(folder / name) if q.title in titles] for name, titles in HELD_OUT.items()]
+    pools = [
+        [q for q in squad.load(folder / name) if q.title in titles and content_words(q.question)]
+        for name, titles in HELD_OUT.items()
+    ]
     answerable = [q for pool in pools for q in pool if q.answers]
     silent = [q for pool in pools for q in pool if not q.answers]
     swapped = [s for q in chance.sample(answerable, len(answerable)) if (s := swap(q, answerable, chance))]

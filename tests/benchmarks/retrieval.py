@@ -25,6 +25,7 @@ from rich.progress import track
 from assistant import Assistant, Hit, Settings, Turn
 from assistant.conversation import standalone
 from assistant.retrieval import fuse, fuse_ranks
+from assistant.words import content_words
 
 ROOT = Path(__file__).parents[2]
 POOL = 100
@@ -109,7 +110,7 @@ def regression_questions() -> list[tuple[str, set[str]]]:
 
 
 def squad_questions(path: Path, names: dict[str, str], limit: int) -> list[tuple[str, set[str]]]:
-    answerable = [q for q in squad.load(path) if q.answers]
+    answerable = [q for q in squad.load(path) if q.answers and content_words(q.question)]
     asked = [
         (q.question, {names[" ".join(q.paragraph.split())]})
         for q in answerable
