@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
     from assistant.errors import AssistantError
-    from assistant.schema import Answer, Article, Citation, Filter, Hit, Passage, Span, SyncReport, Turn
+    from assistant.schema import Answer, Article, Citation, Hit, Passage, Span, SyncReport, Turn
     from assistant.settings import Settings
 
 __version__ = "0.1.0"
@@ -27,7 +27,7 @@ _HOMES = {
     "AssistantError": "assistant.errors",
     "Settings": "assistant.settings",
     **dict.fromkeys(
-        ("Answer", "Article", "Citation", "Filter", "Hit", "Passage", "Span", "SyncReport", "Turn"),
+        ("Answer", "Article", "Citation", "Hit", "Passage", "Span", "SyncReport", "Turn"),
         "assistant.schema",
     ),
 }
@@ -38,7 +38,6 @@ __all__ = [
     "Assistant",
     "AssistantError",
     "Citation",
-    "Filter",
     "Hit",
     "Passage",
     "Settings",

@@ -99,20 +99,23 @@ def rarity(count: int) -> float:
 def compose(
     question: str,
     asked: str,
+    hits: Sequence[Hit],
     evidence: Sequence[Evidence],
     frequencies: Mapping[str, int],
     sentences: Sentences,
     *,
     threshold: float,
 ) -> Answer:
-    """The answer from weighed evidence; `sentences` gives an article's sentence offsets."""
+    """The answer from the hits and what was read in them; `sentences` gives an article's sentence offsets."""
+    hits = tuple(hits)
+    if not hits:
+        return _abstain(question, asked, "no article in the index meets the filters", 0.0, ())
     if not evidence:
-        return _abstain(question, asked, "no article matches the question and its filters", 0.0, ())
-    hits = tuple(e.hit for e in evidence)
+        return _abstain(question, asked, _reason(asked, evidence, frequencies), 0.0, hits)
     best = evidence[0]
     sure = confidence(best, evidence)
     if sure < threshold:
-        return _abstain(question, asked, _reason(asked, best, frequencies), sure, hits)
+        return _abstain(question, asked, _reason(asked, evidence, frequencies), sure, hits)
     short = best.span.text if wanted(asked).short else None
     chosen = [best, *_same_elsewhere(best, evidence)] if short else _sentences_that_answer(evidence, sentences)
     citations = _cite(chosen, sentences)
@@ -135,13 +138,21 @@ def agreeing(best: Evidence, evidence: Sequence[Evidence]) -> float:
 
 
 def _same_elsewhere(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidence]:
-    """What the reader, too, holds for the same answer in other articles: one per article, best first."""
+    """What the reader, too, holds for the same answer in other articles: one per article, best first.
+
+    A copy of a passage already counted corroborates nothing.
+    """
     same = _normalised(best.span.text)
-    found = {best.hit.article.id: best}
+    articles, texts = {best.hit.article.id}, {best.hit.text}
+    found = []
     for other in evidence:
-        if other.span.score > 0 and _normalised(other.span.text) == same:
-            found.setdefault(other.hit.article.id, other)
-    return [other for article, other in found.items() if article != best.hit.article.id]
+        if other.span.score <= 0 or other.hit.article.id in articles or other.hit.text in texts:
+            continue
+        if _normalised(other.span.text) == same:
+            found.append(other)
+            articles.add(other.hit.article.id)
+            texts.add(other.hit.text)
+    return found
 
 
 def _normalised(text: str) -> tuple[str, ...]:
@@ -201,8 +212,8 @@ def _abstain(question: str, asked: str, reason: str, sure: float, hits: tuple[Hi
     )
 
 
-def _reason(asked: str, best: Evidence, frequencies: Mapping[str, int]) -> str:
-    """The plainest true reason: a name that stands nowhere, one that stands elsewhere only, or too weak a match."""
+def _reason(asked: str, evidence: Sequence[Evidence], frequencies: Mapping[str, int]) -> str:
+    """The plainest true reason: a name that stands nowhere, one that no passage read holds, or too weak a match."""
     absent = [
         name.text
         for name in anchors(asked)
@@ -210,8 +221,11 @@ def _reason(asked: str, best: Evidence, frequencies: Mapping[str, int]) -> str:
     ]
     if absent:
         return f"they do not mention {_listed(absent)}"
-    if best.unmentioned:
-        return f"no passage that fits the question mentions {_listed(best.unmentioned)}"
+    unread = (
+        [name for name in evidence[0].unmentioned if all(name in e.unmentioned for e in evidence)] if evidence else []
+    )
+    if unread:
+        return f"no passage that fits the question mentions {_listed(unread)}"
     return "no passage answers it surely enough"
 
 

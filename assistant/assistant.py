@@ -6,6 +6,7 @@ Readers follow the index: every question looks at CURRENT and opens a new genera
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import threading
 import time
@@ -34,10 +35,12 @@ Day = date | str | None
 class Assistant:
     """Ask questions of a corpus. Safe to use from several threads; a context manager."""
 
-    def __init__(self, settings: Settings, embedder: Embedder, reader: Reader, *, read_only: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, embedder: Embedder, reader: Reader | None = None, *, read_only: bool = False
+    ) -> None:
         self.settings = settings
         self._embedder = embedder
-        self._reader = reader
+        self._given_reader = reader
         self._read_only = read_only
         self._folder = IndexFolder(settings.index)
         self._lock = threading.RLock()
@@ -54,10 +57,17 @@ class Assistant:
     ) -> Assistant:
         """With the given folders, the environment's or the defaults. Raises ModelUnavailable, InvalidSetting.
 
-        Nothing is indexed yet: `sync()` does that. With `read_only` the index is never written.
+        Nothing is indexed yet: `sync()` does that. With `read_only`, `sync` is refused.
         """
+        if settings is not None and (corpus or index):
+            raise InvalidSetting("give either settings or corpus and index, not both")
         settings = settings or Settings.load(corpus, index)
-        return cls(settings, load_embedder(settings.embedding_model), load_reader(), read_only=read_only)
+        return cls(settings, load_embedder(settings.embedding_model), read_only=read_only)
+
+    @functools.cached_property
+    def _reader(self) -> Reader:
+        """Loaded with the first question: a sync or a list needs none."""
+        return self._given_reader or load_reader()
 
     def __enter__(self) -> Self:
         return self
@@ -155,7 +165,9 @@ class Assistant:
         query = questions.checked(query)
         where = make_filter(since, until, source)
         with self._lock:
-            return self._index().search(query, limit, where)
+            index = self._index()
+            with index.catalog.transaction():
+                return index.search(query, limit, where)
 
     def ask(
         self,
@@ -178,22 +190,31 @@ class Assistant:
         with self._lock:
             index = self._index()
             clock.lap("open")
-            hits = index.search(asked, self.settings.read, where)
-            frequencies = {term: index.catalog.frequency(term, index.generation) for term in search_terms(asked)}
-            clock.lap("retrieve")
-            spans = self._reader.read(asked, [hit.text for hit in hits])
-            clock.lap("read")
-            evidence = answering.weigh(asked, hits, spans, frequencies)
-            answer = answering.compose(
-                question,
-                asked,
-                evidence,
-                frequencies,
-                lambda article: index.catalog.sentences(article.id, index.generation),
-                threshold=self.settings.threshold,
-            )
+            # One transaction is one state of the catalog, however many syncs finish meanwhile.
+            with index.catalog.transaction():
+                hits, evidence, frequencies = self._gather(index, asked, where, clock)
+                answer = answering.compose(
+                    question,
+                    asked,
+                    hits,
+                    evidence,
+                    frequencies,
+                    lambda article: index.catalog.sentences(article.id, index.generation),
+                    threshold=self.settings.threshold,
+                )
             clock.lap("answer")
         return replace(answer, timings={**clock.laps, "total": clock.total})
+
+    def _gather(
+        self, index: Retriever, asked: str, where: Filter, clock: _Clock
+    ) -> tuple[list[Hit], list[answering.Evidence], dict[str, int]]:
+        """The hits for a standalone question, what was read in them, and how many passages hold each asked word."""
+        hits = index.search(asked, self.settings.read, where)
+        frequencies = {term: index.catalog.frequency(term, index.generation) for term in search_terms(asked)}
+        clock.lap("retrieve")
+        spans = self._reader.read(asked, [hit.text for hit in hits])
+        clock.lap("read")
+        return hits, answering.weigh(asked, hits, spans, frequencies), frequencies
 
     async def aask(self, question: str, history: Sequence[Turn] = (), **options: Any) -> Answer:
         """`ask` in a thread."""

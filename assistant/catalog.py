@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant.errors import AssistantError, IndexDamaged, IndexMismatch, IndexMissing
+from assistant.errors import AssistantError, IndexDamaged, IndexMismatch, IndexMissing, IndexUnusable
 from assistant.schema import Article, Filter, Passage, Split
 
 SCHEMA_VERSION = 1
@@ -68,6 +68,13 @@ _ARTICLE_COLUMNS = (
     "articles.id, title, articles.text, source, author, published, url, language, licence, articles.location"
 )
 _IDS_PER_QUERY = 500
+_OF_THE_DISK = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class Catalog:
     """One SQLite file. Threads may share an object if they take turns, as the facade's lock makes them."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
+        self._folder = path.parent
         if not create and not path.is_file():
             raise IndexMissing(f"there is no index in {path.parent}; type: assistant sync")
         try:
@@ -98,7 +106,7 @@ class Catalog:
         except sqlite3.DatabaseError as error:
             if "_db" in vars(self):
                 self._db.close()
-            raise _typed(error) from error
+            raise self._typed(error) from error
         if version != SCHEMA_VERSION:
             self._db.close()
             raise IndexMismatch(
@@ -123,7 +131,7 @@ class Catalog:
             if self._db.in_transaction:
                 self._db.execute("rollback")
             if isinstance(error, sqlite3.DatabaseError):
-                raise _typed(error) from error
+                raise self._typed(error) from error
             raise
 
     def check(self) -> None:
@@ -136,7 +144,20 @@ class Catalog:
         try:
             return self._db.execute(query, parameters).fetchall()
         except sqlite3.DatabaseError as error:
-            raise _typed(error) from error
+            raise self._typed(error) from error
+
+    def _typed(self, error: sqlite3.DatabaseError) -> Exception:
+        """A complaint of the file -> IndexDamaged; of the disk -> IndexUnusable; of another process ->
+        AssistantError; else as it is.
+        """
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+            return IndexDamaged(f"the catalog cannot be read ({error}); type: assistant sync --rebuild")
+        if code in _OF_THE_DISK:
+            return IndexUnusable.of(self._folder, error)
+        if code in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE):
+            return error
+        return AssistantError(f"the catalog cannot be used ({error}); mend that, then type: assistant sync")
 
     # -- what the index was built with ---------------------------------------------------------------------
 
@@ -153,11 +174,13 @@ class Catalog:
         return [number for (number,) in self._read("select number from generations order by number")]
 
     def sources(self) -> dict[str, str]:
-        """Remembered sources: key -> path."""
-        return dict(self._read("select key, path from sources order by key"))
+        """Remembered sources: key -> path, in the order in which they were first named."""
+        return dict(self._read("select key, path from sources order by rowid"))
 
     def remember_source(self, key: str, path: str) -> None:
-        self._db.execute("insert or replace into sources values (?, ?)", (key, path))
+        self._db.execute(
+            "insert into sources values (?, ?) on conflict (key) do update set path = excluded.path", (key, path)
+        )
 
     def forget_source(self, key: str) -> None:
         self._db.execute("delete from sources where key = ?", (key,))
@@ -220,9 +243,21 @@ class Catalog:
         self._db.execute("delete from generations where number > ?", (generation,))
 
     def purge_before(self, generation: int) -> None:
-        """Drops what no generation from this one on can see, and vectors that no passage uses."""
+        """Drops what no generation from this one on can see, with the vectors that only that used.
+
+        Vectors that no passage ever used stay: a killed sync stored them, and finds them when it is repeated.
+        """
+        gone = "select row from articles where died is not null and died <= :generation"
+        self._db.execute(
+            f"delete from vectors where key in (select vector_key from passages where article_row in ({gone}))"
+            f" and key not in (select vector_key from passages where article_row not in ({gone}))",
+            {"generation": generation},
+        )
         self._delete("died is not null and died <= ?", generation)
         self._db.execute("delete from generations where number < ?", (generation,))
+
+    def drop_unused_vectors(self) -> None:
+        """Those of killed syncs that were never repeated, too."""
         self._db.execute("delete from vectors where key not in (select vector_key from passages)")
 
     def _delete(self, condition: str, value: int) -> None:
@@ -355,16 +390,6 @@ class Catalog:
 
     def _one(self, query: str, parameters: Mapping[str, object]) -> int:
         return int(self._read(query, parameters)[0][0])
-
-
-def _typed(error: sqlite3.DatabaseError) -> Exception:
-    """A complaint of the file -> IndexDamaged; of the disk or another process -> AssistantError; else as it is."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
-        return IndexDamaged(f"the catalog cannot be read ({error}); type: assistant sync --rebuild")
-    if code in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE):
-        return error
-    return AssistantError(f"the catalog cannot be used ({error}); mend that, then type: assistant sync")
 
 
 def _quoted(term: str) -> str:

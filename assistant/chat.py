@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from assistant.assistant import Assistant
 from assistant.errors import AssistantError, IndexMissing
+from assistant.questions import LENGTH_LIMIT
 from assistant.schema import Answer, Article, Citation, Hit, Turn
 
 EXAMPLES_FILE = ".examples"
@@ -50,6 +51,75 @@ def build_page(assistant: Assistant) -> Any:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
+    with gr.Blocks(title="Article Assistant", analytics_enabled=False, fill_width=True) as page:
+        head = gr.HTML(_head(assistant), elem_id="head")
+        turns = gr.State([])
+        with gr.Row():
+            with gr.Column(scale=6, min_width=340):
+                chatbot, box, send = _conversation(gr)
+                offered = example_questions(assistant.settings.corpus)
+                if offered:
+                    gr.Examples([[question] for question in offered], inputs=[box], label="Examples")
+                since, until, source = _filters(gr, assistant)
+                clear = gr.Button("New conversation", variant="secondary", size="sm")
+            with gr.Column(scale=5, min_width=320):
+                gr.HTML("<h2>Evidence</h2>")
+                evidence = gr.HTML(_EMPTY_EVIDENCE, elem_id="evidence")
+        inputs, outputs = [box, turns, chatbot, since, until, source], [box, turns, chatbot, evidence]
+        asked = gr.on(
+            [box.submit, send.click],
+            _responder(gr, assistant),
+            inputs,
+            outputs,
+            show_progress="hidden",
+            concurrency_limit=2,
+        )
+        # Gradio's own bin on the conversation must forget the turns too.
+        emptied: tuple[Any, ...] = ("", [], [], _EMPTY_EVIDENCE)
+        gr.on([clear.click, chatbot.clear], lambda: emptied, None, outputs, show_progress="hidden", cancels=[asked])
+        # A sync may have changed the articles since the page was built.
+        page.load(lambda: (_head(assistant), gr.Dropdown(_source_choices(assistant))), None, [head, source])
+    page.queue(max_size=64)
+    return page
+
+
+def _conversation(gr: Any) -> tuple[Any, Any, Any]:
+    """The conversation, the field for the next question, and its button."""
+    chatbot = gr.Chatbot(
+        label="Conversation",
+        show_label=False,
+        height=470,
+        render_markdown=False,
+        latex_delimiters=[],
+        buttons=[],
+        feedback_options=None,
+        group_consecutive_messages=False,
+        placeholder="Ask a question of the articles.",
+    )
+    with gr.Row(equal_height=True):
+        box = gr.Textbox(
+            label="Your question",
+            placeholder="Ask a question of the articles…",
+            lines=1,
+            max_length=LENGTH_LIMIT,
+            autofocus=True,
+            scale=8,
+        )
+        send = gr.Button("Ask", variant="primary", scale=1, min_width=80)
+    return chatbot, box, send
+
+
+def _filters(gr: Any, assistant: Assistant) -> tuple[Any, Any, Any]:
+    with gr.Accordion("Filters", open=False), gr.Row():
+        since = gr.Textbox(label="Published from", placeholder="YYYY-MM-DD", max_length=10, min_width=120)
+        until = gr.Textbox(label="Published to", placeholder="YYYY-MM-DD", max_length=10, min_width=120)
+        source = gr.Dropdown(_source_choices(assistant), value=_ANY_SOURCE, label="Source", min_width=160)
+    return since, until, source
+
+
+def _responder(gr: Any, assistant: Assistant) -> Callable[..., Iterator[tuple[Any, ...]]]:
+    """What happens to a question: it is shown at once, then its answer with the evidence."""
+
     def respond(
         question: str,
         turns: list[Turn],
@@ -61,54 +131,9 @@ def build_page(assistant: Assistant) -> Any:
         shown = [*shown, _message(gr, "user", _escaped_line(question))]
         yield "", turns, [*shown, _message(gr, "assistant", "<p class='hint'>Searching the articles…</p>")], gr.skip()
         reply, evidence, turn = _turn(assistant, question, turns, since, until, source)
-        yield "", [*turns, *turn], [*shown, _message(gr, "assistant", reply)], evidence
+        yield gr.skip(), [*turns, *turn], [*shown, _message(gr, "assistant", reply)], evidence
 
-    with gr.Blocks(title="Article Assistant", analytics_enabled=False, fill_width=True) as page:
-        gr.HTML(_head(assistant), elem_id="head")
-        turns = gr.State([])
-        with gr.Row():
-            with gr.Column(scale=6, min_width=340):
-                chatbot = gr.Chatbot(
-                    label="Conversation",
-                    show_label=False,
-                    height=470,
-                    render_markdown=False,
-                    latex_delimiters=[],
-                    buttons=[],
-                    feedback_options=None,
-                    group_consecutive_messages=False,
-                    placeholder="Ask a question of the articles.",
-                )
-                with gr.Row(equal_height=True):
-                    box = gr.Textbox(
-                        label="Your question",
-                        placeholder="Ask a question of the articles…",
-                        lines=1,
-                        max_length=2000,
-                        autofocus=True,
-                        scale=8,
-                    )
-                    send = gr.Button("Ask", variant="primary", scale=1, min_width=80)
-                offered = example_questions(assistant.settings.corpus)
-                if offered:
-                    gr.Examples([[question] for question in offered], inputs=[box], label="Examples")
-                with gr.Accordion("Filters", open=False), gr.Row():
-                    since = gr.Textbox(label="Published from", placeholder="YYYY-MM-DD", max_length=10, min_width=120)
-                    until = gr.Textbox(label="Published to", placeholder="YYYY-MM-DD", max_length=10, min_width=120)
-                    source = gr.Dropdown(_source_choices(assistant), value=_ANY_SOURCE, label="Source", min_width=160)
-                clear = gr.Button("New conversation", variant="secondary", size="sm")
-            with gr.Column(scale=5, min_width=320):
-                gr.HTML("<h2>Evidence</h2>")
-                evidence = gr.HTML(_EMPTY_EVIDENCE, elem_id="evidence")
-        inputs = [box, turns, chatbot, since, until, source]
-        outputs = [box, turns, chatbot, evidence]
-        gr.on([box.submit, send.click], respond, inputs, outputs, show_progress="hidden", concurrency_limit=4)
-        # Gradio's own bin on the conversation must forget the turns too.
-        gr.on(
-            [clear.click, chatbot.clear], lambda: ("", [], [], _EMPTY_EVIDENCE), None, outputs, show_progress="hidden"
-        )
-    page.queue(max_size=64)
-    return page
+    return respond
 
 
 def theme() -> Any:
@@ -166,7 +191,7 @@ def _filled(value: str | None) -> str | None:
 
 
 def _escaped_line(text: str) -> str:
-    return f"<p>{html.escape(' '.join(text.split())[:2000])}</p>"
+    return f"<p>{html.escape(' '.join(text.split())[:LENGTH_LIMIT])}</p>"
 
 
 def _head(assistant: Assistant) -> str:

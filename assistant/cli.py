@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assistant import __version__
-from assistant.errors import AssistantError
+from assistant.errors import AssistantError, IndexBusy, SourceMissing
 
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
@@ -58,6 +58,7 @@ def sync(options: dict[str, Any], sources: tuple[str, ...], *, rebuild: bool, as
         _print_json(report.to_dict())
     else:
         _print_report(report)
+    _require_articles(report, assistant)
     if report.count("failed"):
         sys.exit(3)
 
@@ -213,12 +214,34 @@ def _indexed(options: dict[str, Any], *, up_to_date: bool = False) -> Iterator[A
     """An assistant with an index: made now if there is none yet; with `up_to_date`, synced in any case."""
     with _assistant(options) as assistant:
         if up_to_date or not assistant.indexed:
-            with _progress() as progress:
-                report = assistant.sync(progress=progress)
-            changed = len(report.outcomes) - report.count("unchanged")
-            if changed:
-                click.echo(_summary(report), err=True)
+            _bring_up_to_date(assistant)
         yield assistant
+
+
+def _bring_up_to_date(assistant: Assistant) -> None:
+    """A sync that notes what changed or failed; one that another process is at is not waited for."""
+    try:
+        with _progress() as progress:
+            report = assistant.sync(progress=progress)
+    except IndexBusy as error:
+        if not assistant.indexed:
+            raise
+        click.echo(f"assistant: {error}; going on with what is indexed", err=True)
+        return
+    if len(report.outcomes) > report.count("unchanged"):
+        click.echo(_summary(report), err=True)
+    for outcome in report.outcomes:
+        if outcome.what == "failed":
+            click.echo(f"failed    {outcome.location}  ({outcome.reason})", err=True)
+    _require_articles(report, assistant)
+
+
+def _require_articles(report: SyncReport, assistant: Assistant) -> None:
+    if not report.articles:
+        raise SourceMissing(
+            f"no article could be read in {assistant.settings.corpus}; put .md, .txt or .html files there, "
+            "then type: assistant sync"
+        )
 
 
 @contextmanager

@@ -6,7 +6,7 @@ searched for can be shown. Four kinds of follow-up are completed:
     ellipsis   "And with Chery?", "What about 2022?"     the earlier question with the new part in its slot
     pronoun    "What does it cost?", "its price"         the pronoun's place taken by what was talked about
     pointer    "Is the company profitable?"              what was talked about behind the pointer
-    fragment   "Since when?", "When was that?"           the earlier question's words behind the fragment
+    fragment   "Since when?", "When was that?"           the earlier question's clause behind the fragment
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from assistant.questions import AUXILIARIES, wanted
 from assistant.schema import Turn
@@ -59,22 +60,72 @@ _PREPOSITION = re.compile(r"(with|for|from|in|of|by|at|to|on)\s+", re.IGNORECASE
 _BEHIND_PREPOSITION = r"\b{}\s+(.+?)(?=\s+(?:with|for|from|in|of|by|at|to|on)\b|[?.!\s]*$)"
 
 
+_TURNS = 8
+"""Follow-ups reach back a few turns; the bound keeps the time of a question the same however long people talk."""
+_GAP_PREPOSITION = r"(?:with|for|from|in|by|at|to|on|after|before|during|since|until|about)"
+_TAIL = re.compile(
+    rf"\s+(?:(?!{_GAP_PREPOSITION}(?:\s+{_GAP_PREPOSITION}\b|$)){_GAP_PREPOSITION}|last|next|yesterday|today|when)\b"
+)
+"""Where what follows a verb's object begins; not at the preposition left behind in "play for in 2020"."""
+_NOUNS = r"(?:(?:the|an?|its|their|his|her)\s+)?(?:[A-Z]\S*(?:\s+[A-Z]\S*)*|\w+)"
+_SUBJECT_AND_VERB = re.compile(rf"{_NOUNS}(?:\s+(?:of|over|{_GAP_PREPOSITION})\s+{_NOUNS})*\s+\w+")
+_SUBJECT_AHEAD = re.compile(r"(?:the|an?|its|their|his|her|it|they|he|she)\b|[A-Z]")
+_PARTICIPLE = re.compile(
+    r"(?<!the )(?<!an )(?<!a )\b(?:[a-z]{2,}(?:ed|ing)|born|bought|built|chosen|given|held|known|led|made|paid|sold|spent"
+    r"|taken|won|written)\b"
+)
+_BE = frozenset(("is", "are", "was", "were"))
+_ARTICLES = frozenset(("the", "a", "an"))
+_HAPPENS = r"(?:be|happen(?:ed)?|occur(?:red)?|take place|taken place|the case)"
+_EVENT = re.compile(
+    r"(?P<asks>(?:\w+ )?(?:why|when|where|how(?: long| often)?|(?:which|what) \w+))"
+    rf"(?: (?:is|was|were|did|does|has|will|would) (?:(?:that|this)(?: {_HAPPENS})?|it {_HAPPENS})"
+    r"|(?:(?<=when)|(?<=why)) (?:is|was) it)?",
+    re.IGNORECASE,
+)
+"""Asks for the circumstances of the whole earlier clause: "why", "when was that", "where did it happen"."""
+_AMOUNT = re.compile(
+    r"\b(?:it|that)(?=\s+(?:(?:so|as|too) \w|more|less|fewer|higher|lower|larger|smaller|greater|bigger|better|worse))",
+    re.IGNORECASE,
+)
+"""A pronoun that is compared: it means the figure or thing asked for, not who has it."""
+_OF_PHRASE = re.compile(
+    r"\b(?:how \w+ (?:is|are|was|were) (?=the )|(?:what|which|who) (?:is|are|was|were) (?=the .* of ))"
+    r"(the (?!name|type|kind|sort)[^?]+?)[?. ]*$",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    r"\bhow (?:much|(?P<many>many)) (?P<counted>[a-z ]+?) (?:do|does|did|has|have|will)\b"
+    rf"|^(?:do|does|did|has|have|had|will)\b.*\ban? (?P<made>[a-z][a-z -]*?)(?=\s+(?:of|{_GAP_PREPOSITION})\b|[?. ]*$)",
+    re.IGNORECASE,
+)
+"""What is asked for in "How much profit did Seres post", made in "Did Seres make a profit"."""
+_LEFT_BEHIND = re.compile(rf"\b{_GAP_PREPOSITION}$")
+_PERIOD = re.compile(r"\s+(?:in|during|for)\s(?=.*\d).*$")
+
+
 def standalone(question: str, history: Sequence[Turn]) -> str:
-    """The question itself if nothing in it leans on the history."""
+    """The question itself if nothing in it leans on the last turns of the history."""
+    earlier, answer = "", ""
+    for turn in (*history[-_TURNS:], Turn(question)):
+        earlier, answer = _standing(turn.question, earlier, answer), turn.answer
+    return earlier
+
+
+def _standing(question: str, earlier: str, answer: str) -> str:
+    """The question completed from the one before it, which stands alone already, and its answer."""
     bare = _LEAD.sub("", question).strip(" ?.!")
-    if not history or not words(bare) or _COURTESY.fullmatch(bare):
+    if not words(earlier) or not words(bare) or _COURTESY.fullmatch(bare):
         return question
-    # The last question, itself made standalone from the turns before it.
-    earlier = standalone(history[-1].question, history[:-1])
-    if not words(earlier):
-        return question
-    resolved = _resolved(question, earlier, history[-1].answer)
+    if event := _EVENT.fullmatch(bare):
+        return _completed(event["asks"], earlier, answer)
+    resolved = _resolved(question, earlier, answer)
     if resolved != question:
         return resolved
     led = bare != question.strip(" ?.!")
     if not _asks(bare) and content_words(bare):
         return _ellipsis(bare, earlier) if led or _is_part(bare, earlier) else question
-    return _completed(bare, earlier) if _is_fragment(bare) else question
+    return _completed(bare, earlier, answer) if _is_fragment(bare) else question
 
 
 def _asks(text: str) -> bool:
@@ -98,12 +149,123 @@ def _is_part(text: str, earlier: str) -> bool:
     return lower_case or (len(found) == 1 and len(found[0].text) == len(text))
 
 
-def _completed(fragment: str, earlier: str) -> str:
-    same = words(fragment)[0].text.lower() == words(earlier)[0].text.lower()
-    if same and any(word.number for word in words(fragment)) and not _BARE_THAT.search(fragment):
+def _completed(fragment: str, earlier: str, answer: str) -> str:
+    lower = fragment.lower()
+    about_that = _BARE_THAT.search(fragment)
+    same = words(lower)[0].text == words(earlier)[0].text.lower()
+    if same and any(word.number for word in words(fragment)) and not about_that:
         # "How many in 2023?" after "How many vehicles did AITO deliver in 2024?".
         return _ellipsis(_without_opening(fragment), earlier)
-    return f"{fragment} {_without_opening(earlier)}?"
+    parts = _parts(earlier)
+    if parts and not about_that:
+        if not re.match(r"(?:which|what|whose|who|whom|how (?:much|many))\b", lower) or wanted(fragment).kind == "time":
+            return f"{fragment} {_clause(parts, answer)}?"
+        if _stand_in(parts, ""):
+            # "Which brands?" after "Which automakers have joined HIMA?".
+            return " ".join(filter(None, (fragment, parts.auxiliary, parts.rest))) + "?"
+    return f"{fragment}: {earlier[0].lower()}{earlier[1:].rstrip('?. ')}?"
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A question in its parts, each "" if missing: "in", "which city", "did", "Peter Aske sign the treaty"."""
+
+    preposition: str
+    asks: str
+    auxiliary: str
+    rest: str
+
+
+def _parts(question: str) -> _Parts | None:
+    """None for what is no question."""
+    found = words(question)
+    lower = [word.text.lower() for word in found]
+    start = next((i for i, word in enumerate(lower[:2]) if word in QUESTION_WORDS), 0)
+    if lower[start] not in QUESTION_WORDS | AUXILIARIES:
+        return None
+    at = _auxiliary_at(lower, start)
+    behind = start + _asking_words(found[start:]) if at is None else at
+    ends = question.rstrip("?. ")
+    rest_from = found[behind + (at is not None) :][:1]
+    return _Parts(
+        preposition=question[: found[start].start].strip().lower(),
+        asks=question[found[start].start : found[behind - 1].end] if behind > start else "",
+        auxiliary="" if at is None else lower[at],
+        rest=ends[rest_from[0].start :] if rest_from else "",
+    )
+
+
+def _auxiliary_at(lower: list[str], start: int) -> int | None:
+    """The auxiliary of the question itself: right behind "who" or "when", a few words behind "which" or "how"."""
+    reach = 6 if lower[start] in ("which", "what", "whose", "how") else 1
+    for i in range(start, min(start + reach + 1, len(lower))):
+        if lower[i] in AUXILIARIES:
+            return i
+        if lower[i] in _ARTICLES and lower[i - 1] != "of":
+            return None
+    return None
+
+
+def _asking_words(found: Sequence[Word]) -> int:
+    """How many words ask in a question without auxiliary: 1 in "Who won", 2 in "Which club won the cup"."""
+    asking = 2 if found[0].text.lower() == "how" else 1
+    plain = itertools.takewhile(lambda word: is_content(word) and word.text[0].islower(), found[asking:])
+    run = [word.text for word in plain]
+    if found[0].text.lower() in ("who", "whom") or len(run) < 2:
+        return asking
+    verb = next((i for i, word in enumerate(run) if i and _PARTICIPLE.fullmatch(word)), 1)
+    return asking + verb
+
+
+def _stand_in(parts: _Parts, answer: str) -> str:
+    """What stands for the thing asked for when its clause is told: the answer, or "that brand", "so much"."""
+    first, *head = parts.asks.split() or [""]
+    first = first.lower()
+    if first in ("", "when", "where", "why") or (first == "how" and not head) or wanted(parts.asks).kind == "time":
+        return ""
+    if first == "how":
+        return " ".join(head[1:]) if head[0] in ("much", "many") and head[1:] else f"so {' '.join(head)}"
+    if first != "whose" and _names_something(answer):
+        return answer.strip(" .")
+    if first in ("who", "whom"):
+        return "someone"
+    plural = head[-1].endswith("s") if head else parts.auxiliary in ("are", "were")
+    return " ".join(("those" if plural else "that", *head))
+
+
+def _clause(parts: _Parts, answer: str) -> str:
+    """The question as a clause behind "why": "did Huawei launch Maextro with JAC"."""
+    thing, rest = _stand_in(parts, answer), parts.rest
+    if not parts.auxiliary:
+        return f"{'was' if _PARTICIPLE.match(rest) else 'is'} it that {thing} {rest}"
+    if not thing:
+        told = rest
+    elif parts.preposition:
+        told = f"{rest} {parts.preposition} {thing}"
+    elif _asks_for_subject(parts):
+        told = f"{thing} {rest}"
+    else:
+        at = _object_at(parts)
+        told = f"{rest[:at]} {thing}{rest[at:]}"
+    return f"{parts.auxiliary} {told}"
+
+
+def _asks_for_subject(parts: _Parts) -> bool:
+    """Whether the subject is missing behind the auxiliary: "was sacked in March", "is the mayor of Vell"."""
+    if parts.auxiliary in ("do", "does", "did"):
+        return False
+    predicate = parts.auxiliary in _BE and not _PARTICIPLE.search(parts.rest) and not _LEFT_BEHIND.search(parts.rest)
+    names_a_role = re.match(r"the [a-z]", parts.rest) and not parts.asks.lower().startswith("how")
+    return not _SUBJECT_AHEAD.match(parts.rest) or bool(predicate and names_a_role)
+
+
+def _object_at(parts: _Parts) -> int:
+    """Where the object goes: behind subject and verb, at the end behind a form of "be"."""
+    ahead = _SUBJECT_AND_VERB.match(parts.rest)
+    if not ahead or (parts.auxiliary in _BE and not _PARTICIPLE.search(parts.rest)):
+        return len(parts.rest)
+    tail = _TAIL.search(parts.rest, ahead.end())
+    return tail.start() if tail else len(parts.rest)
 
 
 def _without_opening(question: str) -> str:
@@ -179,7 +341,7 @@ def _behind_auxiliary(text: str) -> Word | None:
 
 def _resolved(question: str, earlier: str, answer: str) -> str:
     """The question with its first pronoun or pointer replaced by what it stands for."""
-    match = _POSSESSIVE.search(question) or _PRONOUN.search(question) or _POINTER.search(question)
+    match = next((m for p in (_POSSESSIVE, _AMOUNT, _PRONOUN, _POINTER) if (m := p.search(question))), None)
     if not match or _DUMMY_IT.search(question) or _OWN_SUBJECT.search(question):
         return question
     own = names(question, sentence_start_counts=False)
@@ -189,12 +351,30 @@ def _resolved(question: str, earlier: str, answer: str) -> str:
         return question
     if match.re is _POINTER:
         return _pointed(question, match, earlier, answer)
-    topic = _topic(match.group().lower(), earlier, answer)
+    topic = _phrase(question, match, earlier, answer) or _topic(match.group().lower(), earlier, answer)
     if not topic:
         return question
     if match.re is _POSSESSIVE:
         topic = _possessive(topic)
     return question[: match.start()] + topic + question[match.end() :]
+
+
+def _phrase(question: str, match: re.Match[str], earlier: str, answer: str) -> str:
+    """The whole "the X of Y" that a pronoun stands for after a question about it, "" if there is none."""
+    want = wanted(earlier).kind
+    if match.re is _POSSESSIVE or (want == "thing" and _names_something(answer)):
+        return ""
+    of_right_kind = match.group().lower() in (_OF_PERSONS if want == "person" else _OF_THINGS | {"that"})
+    phrase = _OF_PHRASE.search(earlier)
+    if phrase and of_right_kind and not _PARTICIPLE.search(phrase[1]):
+        # "What was it in 2023?" has a period of its own.
+        own_period = match.re is not _AMOUNT or any(word.number for word in words(question))
+        return _PERIOD.sub("", phrase[1]) if own_period else phrase[1]
+    noun = _COUNTED.search(earlier) if match.re is _AMOUNT else None
+    if not noun:
+        return ""
+    number = "number of " if noun["many"] else ""
+    return f"the {number}{noun['counted'] or noun['made']} of {_subject(earlier)}"
 
 
 def _pointed(question: str, match: re.Match[str], earlier: str, answer: str) -> str:

@@ -117,6 +117,9 @@ class SentenceEmbedder:
         # A hub name without a network would hang for a minute: offline unless the user asks for a download.
         offline = os.environ.setdefault("HF_HUB_OFFLINE", "1") != "0"
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        # "Loading weights" would be drawn over our own progress.
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         from sentence_transformers import SentenceTransformer
 
         try:

@@ -11,10 +11,13 @@ AssistantError                     exit code 3: it could not be done
 ├ IndexMismatch                    built with another model, corpus or version
 ├ IndexBusy                        another process is writing
 ├ IndexDamaged
+├ IndexUnusable                    its folder is none, or bars or has no room for what must be done
 └ ModelUnavailable
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class AssistantError(Exception):
@@ -61,6 +64,19 @@ class IndexBusy(AssistantError):
 
 class IndexDamaged(AssistantError):
     """The index exists but cannot be read, or failed its verification."""
+
+
+class IndexUnusable(AssistantError):
+    """The index folder cannot be read or written: it is no folder, permission or room is missing."""
+
+    @classmethod
+    def of(cls, folder: Path, error: Exception) -> IndexUnusable:
+        """One line, whatever the operating system, SQLite or Chroma said."""
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        place = getattr(error, "filename", None)
+        if place and str(place) != str(folder):
+            reason += f": {place}"
+        return cls(f"the index folder {folder} cannot be used ({reason}); name another: --index DIR")
 
 
 class ModelUnavailable(AssistantError):

@@ -1,10 +1,10 @@
 """The index folder -> which generation answers, and the lock that lets one process write.
 
 index/
-  catalog.sqlite3        see catalog.py
-  generations/000042/    see vectors.py
-  CURRENT                the number of the generation that answers, swapped by rename
-  lock, writer.json      one writer, by OS lock; who it is
+  catalog.sqlite3               see catalog.py
+  generations/1767225600000/    see vectors.py; the number is the millisecond in which it was begun
+  CURRENT                       the number of the generation that answers, swapped by rename
+  lock, writer.json             one writer, by OS lock; who it is
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from assistant.errors import IndexBusy, IndexDamaged
+from assistant.errors import IndexBusy, IndexDamaged, IndexUnusable
 
 KEPT = 2
 """Generations on disk: the one that answers, and the one before for readers that opened it."""
@@ -37,13 +38,15 @@ class IndexFolder:
         return self._generations / f"{number:06d}"
 
     def current(self) -> int:
-        """The generation that answers; 0 before the first sync has finished."""
+        """The generation that answers; 0 before the first sync has finished. Raises IndexDamaged, IndexUnusable."""
         try:
             text = self._current.read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return 0
         except UnicodeDecodeError:
             text = "?"
+        except OSError as error:
+            raise IndexUnusable.of(self.root, error) from error
         if not text.isascii() or not text.isdigit():
             raise IndexDamaged(f"{self._current} does not name a generation; type: assistant sync --rebuild")
         return int(text)
@@ -59,11 +62,15 @@ class IndexFolder:
         _sync_folder(self.root)
 
     def next_number(self) -> int:
-        """One above every generation that is, or was begun, on disk; so that no path is ever used twice."""
-        begun = [int(path.name) for path in self._generations.glob("[0-9]*") if path.name.isdigit()]
-        return max([self._readable_current(), *begun]) + 1
+        """The time in milliseconds, and above every generation on disk; so that no path is ever used twice.
 
-    def _readable_current(self) -> int:
+        Not in a folder that was deleted and made anew either: readers, and Chroma, know a generation by its path.
+        """
+        begun = [int(path.name) for path in self._generations.glob("[0-9]*") if path.name.isdigit()]
+        return max(time.time_ns() // 1_000_000, *(number + 1 for number in (self.readable_current(), *begun)))
+
+    def readable_current(self) -> int:
+        """As `current`, and 0 if CURRENT is garbled."""
         try:
             return self.current()
         except IndexDamaged:
@@ -76,7 +83,21 @@ class IndexFolder:
 
     @contextmanager
     def writer(self) -> Iterator[None]:
-        """Holds the writer's lock. Raises IndexBusy at once if another process has it."""
+        """Holds the writer's lock. Raises IndexBusy at once if another process has it.
+
+        What the operating system refuses meanwhile, a full disk for example, is raised as IndexUnusable.
+        """
+        try:
+            with self._locked():
+                yield
+        except OSError as error:
+            if isinstance(error, shutil.Error):
+                # Of copytree; the first of its (from, to, reason) says enough.
+                error = OSError(error.args[0][0][2])
+            raise IndexUnusable.of(self.root, error) from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
         self.root.mkdir(parents=True, exist_ok=True)
@@ -94,8 +115,10 @@ class IndexFolder:
             (self.root / "writer.json").write_text(json.dumps(holder), encoding="utf-8")
             yield
         finally:
-            (self.root / "writer.json").unlink(missing_ok=True)
-            lock.release()
+            try:
+                (self.root / "writer.json").unlink(missing_ok=True)
+            finally:
+                lock.release()
 
     def _writer(self) -> str:
         try:

@@ -6,6 +6,7 @@ pull in foreign media; the layers here do (see `_guard`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -47,6 +48,7 @@ def build_app(assistant: Assistant, hosts: tuple[str, ...] = ("127.0.0.1", "loca
         if os.environ.get(name):
             raise InvalidSetting(f"{name} is set, which would open this machine to others; unset it")
     from fastapi import FastAPI
+    from starlette.middleware.cors import CORSMiddleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from assistant import chat
@@ -57,6 +59,8 @@ def build_app(assistant: Assistant, hosts: tuple[str, ...] = ("127.0.0.1", "loca
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(_guard)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+    # Gradio's own layer, which answers every Origin with credentials, stands down where the app has one.
+    app.add_middleware(CORSMiddleware, allow_origins=[])
     gradio.mount_gradio_app(
         app,
         page,
@@ -67,6 +71,7 @@ def build_app(assistant: Assistant, hosts: tuple[str, ...] = ("127.0.0.1", "loca
         run_history=False,
         show_error=False,
         ssr_mode=False,
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
     )
     return app
 
@@ -77,9 +82,9 @@ async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Resp
 
     length = request.headers.get("content-length", "0")
     response: Response
-    if request.url.path.rstrip("/").endswith("/upload"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
         response = PlainTextResponse("uploads are not offered", 403)
-    elif not length.isdigit() or int(length) > BODY_LIMIT or "chunked" in request.headers.get("transfer-encoding", ""):
+    elif not length.isdigit() or int(length) > BODY_LIMIT or "transfer-encoding" in request.headers:
         response = PlainTextResponse("the request is too large", 413)
     else:
         response = await call_next(request)
@@ -95,18 +100,22 @@ def serve(assistant: Assistant, host: str, port: int, *, open_browser: bool, ann
 
     listening = _listen(host, port)
     port = listening.getsockname()[1]
-    hosts = ("127.0.0.1", "localhost", "[::1]", host) if host != "0.0.0.0" else ("*",)  # noqa: S104
-    app = build_app(assistant, hosts)
+    everywhere = host in ("0.0.0.0", "::")  # noqa: S104 only where the user asked for it
+    shown = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
+    app = build_app(assistant, ("*",) if everywhere else ("127.0.0.1", "localhost", "[::1]", shown))
+    if shown not in ("127.0.0.1", "localhost", "[::1]") or everywhere:
+        announce("Anyone who reaches this machine can ask: the page has no password")
     # The first question must not wait for the model: ask one now.
     assistant.search("articles", 1)
-    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"  # noqa: S104
+    address = f"http://{shown}:{port}/"
     announce(f"The chat page is at {address} (Ctrl+C stops it)")
     if open_browser and _has_screen():
         import webbrowser
 
         webbrowser.open(address)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
-    uvicorn.Server(config).run(sockets=[listening])
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _has_screen() -> bool:

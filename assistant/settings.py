@@ -32,13 +32,16 @@ class Settings:
     candidates: int = 50
     """Hits taken from each of the dense and the lexical search, before fusion."""
     dense_weight: float = 0.7
-    """Share of the dense score in the fused one; the rest is lexical. `retrieval.py --tune` in tests/benchmarks chose it."""
+    """Share of the dense score in the fused one, the rest is lexical; tests/benchmarks/retrieval.py --tune chose it."""
     read: int = 24
     """Passages that the reader reads for one question."""
     threshold: float = 0.5
     """The least confidence that gives an answer; below it the assistant abstains."""
 
     def __post_init__(self) -> None:
+        for name in ("corpus", "index"):
+            # Absolute, so that a later change of the working directory changes nothing.
+            object.__setattr__(self, name, getattr(self, name).expanduser().resolve())
         if not 20 <= self.passage_words <= 250:
             raise InvalidSetting(f"passage_words is {self.passage_words}; use 20 to 250")
         if not 0 <= self.overlap_words <= self.passage_words // 2:
@@ -64,7 +67,7 @@ class Settings:
         chosen_index = index or environment.get("ASSISTANT_INDEX")
         return cls(
             corpus=folder,
-            index=Path(chosen_index).expanduser().resolve() if chosen_index else default_index(folder),
+            index=Path(chosen_index) if chosen_index else default_index(folder),
             embedding_model=environment.get("ASSISTANT_EMBEDDING_MODEL") or BUNDLED_EMBEDDING,
         )
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant.errors import IndexDamaged
+from assistant.errors import AssistantError, IndexDamaged, IndexUnusable
 from assistant.schema import Filter
 
 COLLECTION = "passages"
@@ -30,6 +30,10 @@ MANIFEST = "sizes.json"
 _BATCH = 2_000
 """Rows per call; Chroma refuses more than 5,461."""
 _VERIFY_SECONDS = 600
+_VERIFIER = "import sys; sys.path.append(sys.argv[1]); from assistant.vectors import verify_as_told; verify_as_told()"
+"""Run with -P and not with -m, which would import a numpy.py that lies in the working directory. The appended
+folder holds this package, for those who run a checkout that is not installed.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,12 @@ def write_generation(
     added: Iterable[Sequence[Row]],
     progress: Callable[[int], None] = lambda rows: None,
 ) -> None:
-    """Fills `folder` with the previous generation's rows, less `removed`, plus the batches of `added`."""
+    """Fills `folder` with the previous generation's rows, less `removed`, plus the batches of `added`.
+
+    Raises IndexDamaged, IndexUnusable, and OSError of the copying and flushing.
+    """
+    from chromadb.errors import ChromaError
+
     shutil.rmtree(folder, ignore_errors=True)
     if previous is not None:
         check_whole(previous)
@@ -57,6 +66,19 @@ def write_generation(
     else:
         folder.mkdir(parents=True)
     client, collection = _open(folder, create=previous is None)
+    try:
+        _change(collection, removed, added, progress)
+    except ChromaError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        client.close()
+    (folder / MANIFEST).write_text(json.dumps(_sizes(folder)), encoding="utf-8")
+    _flush_to_disk(folder)
+
+
+def _change(
+    collection: Any, removed: Sequence[str], added: Iterable[Sequence[Row]], progress: Callable[[int], None]
+) -> None:
     for start in range(0, len(removed), _BATCH):
         collection.delete(ids=list(removed[start : start + _BATCH]))
     for rows in added:
@@ -68,9 +90,13 @@ def write_generation(
                 metadatas=[_metadata(row) for row in batch],
             )
             progress(len(batch))
-    client.close()
-    (folder / MANIFEST).write_text(json.dumps(_sizes(folder)), encoding="utf-8")
-    _flush_to_disk(folder)
+
+
+def _unwritable(folder: Path, error: Exception) -> AssistantError:
+    reason = " ".join(str(error).split())
+    return IndexUnusable(
+        f"the vectors in {folder} cannot be written ({reason}); make room there, then type: assistant sync --rebuild"
+    )
 
 
 def _metadata(row: Row) -> dict[str, Any]:
@@ -84,7 +110,9 @@ def _open(folder: Path, *, create: bool) -> tuple[Any, Any]:
 
     try:
         client = chromadb.PersistentClient(
-            path=str(folder), settings=ChromaSettings(anonymized_telemetry=False, allow_reset=False)
+            path=str(folder),
+            # No settings from a file .env that happens to lie in the working directory.
+            settings=ChromaSettings(_env_file=None, anonymized_telemetry=False, allow_reset=False),
         )
         if create:
             collection = client.create_collection(
@@ -93,6 +121,8 @@ def _open(folder: Path, *, create: bool) -> tuple[Any, Any]:
         else:
             collection = client.get_collection(COLLECTION, embedding_function=None)
     except (ChromaError, ValueError, RuntimeError) as error:
+        if create:
+            raise _unwritable(folder, error) from error
         raise IndexDamaged(
             f"the vectors in {folder} cannot be opened ({error}); type: assistant sync --rebuild"
         ) from error
@@ -176,7 +206,7 @@ def verify(folder: Path, expected: int, samples: Sequence[Row]) -> None:
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "assistant.vectors"],
+            [sys.executable, "-P", "-c", _VERIFIER, str(Path(__file__).resolve().parents[1])],
             input=json.dumps(order),
             capture_output=True,
             text=True,
@@ -205,7 +235,8 @@ def _complaint(order: dict[str, Any]) -> str | None:
     return None
 
 
-if __name__ == "__main__":
+def verify_as_told() -> None:
+    """The process of its own: an order on stdin -> exit code 0, or 1 and the complaint on stdout."""
     problem = _complaint(json.load(sys.stdin))
     if problem:
         sys.stdout.write(problem + "\n")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +61,10 @@ def words(text: str) -> list[Word]:
     return found
 
 
+_STEMMING = threading.Lock()
+"""The stemmer keeps the word it is at in itself."""
+
+
 @functools.lru_cache(maxsize=1)
 def _stemmer() -> Any:
     import snowballstemmer
@@ -68,11 +74,13 @@ def _stemmer() -> Any:
 
 @functools.lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    """Porter stem, lower case: the same that the full-text index uses."""
-    lower = word.lower().replace("’", "'")
+    """Porter stem in lower case without accents: the same that the full-text index uses."""
+    decomposed = unicodedata.normalize("NFD", word.lower().replace("’", "'"))
+    lower = "".join(c for c in decomposed if not unicodedata.combining(c))
     if not lower.isalpha():
         return lower.replace(",", "").rstrip("%")
-    return str(_stemmer().stemWord(lower))
+    with _STEMMING:
+        return str(_stemmer().stemWord(lower))
 
 
 def is_content(word: Word) -> bool:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +23,12 @@ from assistant.words import content_stems
 
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "corpus"
+
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)> <script>alert(2)</script> ![x](http://sink.example/x.png) [a](javascript:alert(3))"
+)
+"""Text of an article or a question that must never become markup."""
 
 
 class WordEmbedder:
@@ -91,3 +104,37 @@ def huawei(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
     with Assistant.open(corpus=CORPUS, index=tmp_path_factory.mktemp("huawei") / "index") as assistant:
         assistant.sync()
         yield assistant
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of the page, served by a process of its own on the project's articles and a hostile one."""
+    folder = tmp_path_factory.mktemp("chat")
+    shutil.copytree(CORPUS, folder / "corpus")
+    paragraph = f"<p>The vandal of Vell is called Orm Hask. {html.escape(HOSTILE)}</p>"
+    page = (
+        f"<html><head><title>Vandal</title></head><body><article><h1>Vandal</h1>{paragraph * 2}</article></body></html>"
+    )
+    (folder / "corpus" / "hostile.html").write_text(page, encoding="utf-8")
+    places = ["--corpus", str(folder / "corpus"), "--index", str(folder / "index")]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "assistant.cli", *places, "chat", "--port", "0"],
+            stderr=log, stdout=log, env=os.environ | {"HOME": str(folder)},
+        )  # fmt: skip
+        try:
+            yield _announced(folder / "log", server)
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def _announced(log: Path, server: subprocess.Popen[bytes]) -> str:
+    """The address that the server prints once it can be asked."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        found = re.search(r"http://\S+/", log.read_text(encoding="utf-8"))
+        if found:
+            return found.group()
+        time.sleep(0.2)
+    raise AssertionError(log.read_text(encoding="utf-8"))

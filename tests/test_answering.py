@@ -39,7 +39,13 @@ def span(article: Article, words: str, score: float) -> Span:
 def answer(question: str, found: list[tuple[Hit, Span]], frequencies: dict[str, int], threshold: float = 0.5) -> Answer:
     evidence = weigh(question, [h for h, _ in found], [s for _, s in found], frequencies)
     return compose(
-        question, question, evidence, frequencies, lambda a: SPLITTER.split(a).sentences, threshold=threshold
+        question,
+        question,
+        [h for h, _ in found],
+        evidence,
+        frequencies,
+        lambda a: SPLITTER.split(a).sentences,
+        threshold=threshold,
     )
 
 
@@ -70,8 +76,23 @@ def test_agreement_raises_the_confidence() -> None:
     assert answer(WHO, found, KNOWN).confidence >= alone.confidence
 
 
+def test_a_copy_corroborates_nothing() -> None:
+    copy = Article("copy", BRIDGE.title, BRIDGE.text)
+    alone = answer(WHO, [(hit(BRIDGE), span(BRIDGE, "Mara Lind", 8.0))], KNOWN)
+    both = answer(WHO, [(hit(a), span(a, "Mara Lind", 8.0)) for a in (BRIDGE, copy)], KNOWN)
+    assert both.confidence == alone.confidence
+    assert len(both.citations) == 1
+
+
+def test_passages_without_a_span_are_still_the_nearest() -> None:
+    given_ = answer("The clock museum in Vell?", [(hit(OTHER), Span(0, 0, "", -99.0))], {"clock": 1})
+    assert given_.abstained
+    assert [h.article.id for h in given_.hits] == ["other"]
+    assert "filters" not in given_.reason
+
+
 def test_more_articles_than_are_cited_are_named() -> None:
-    copies = [Article(f"copy{i}", BRIDGE.title, BRIDGE.text) for i in range(5)]
+    copies = [Article(f"copy{i}", BRIDGE.title, f"{BRIDGE.text} This is version {i}.") for i in range(5)]
     given_ = answer(WHO, [(hit(c), span(c, "Mara Lind", 8.0)) for c in copies], KNOWN)
     named = {citation.article.id for citation in given_.citations} | set(given_.citations[0].also)
     assert named == {article.id for article in copies}

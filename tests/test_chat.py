@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import date
@@ -15,14 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CORPUS, write_article
+from conftest import HOSTILE
 
 from assistant.chat import evidence_markup, example_questions, reply_markup
 from assistant.schema import Answer, Article, Citation, Hit, Passage
-
-HOSTILE = (
-    "<img src=x onerror=alert(1)> <script>alert(2)</script> ![x](http://sink.example/x.png) [a](javascript:alert(3))"
-)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)")
@@ -113,49 +105,6 @@ def test_examples_come_from_the_corpus_folder(tmp_path: Path) -> None:
 # -- in the browser ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page on a corpus of its own: the project's articles and a hostile one."""
-    folder = tmp_path_factory.mktemp("chat")
-    shutil.copytree(CORPUS, folder / "corpus")
-    write_article(folder / "corpus" / "hostile.md", "Vandal of Vell", "Evening Lamp", "2024-01-01", "PLACE")
-    page = f"<p>The vandal of Vell is called {'Orm Hask'}. {HOSTILE.replace('<', '&lt;').replace('>', '&gt;')}</p>" * 2
-    (folder / "corpus" / "hostile.html").write_text(
-        f"<html><head><title>Vandal</title></head><body><article><h1>Vandal</h1>{page}</article></body></html>",
-        encoding="utf-8",
-    )
-    (folder / "corpus" / "hostile.md").unlink()
-    command = [
-        sys.executable,
-        "-m",
-        "assistant.cli",
-        "--corpus",
-        str(folder / "corpus"),
-        "--index",
-        str(folder / "index"),
-    ]
-    log = (folder / "log").open("w+")
-    server = subprocess.Popen(
-        [*command, "chat", "--port", "0"], stderr=log, stdout=log, env=os.environ | {"HOME": str(folder)}
-    )
-    try:
-        yield _announced(folder / "log", server)
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
-
-
-def _announced(log: Path, server: subprocess.Popen[bytes]) -> str:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and server.poll() is None:
-        found = re.search(r"http://\S+/", log.read_text())
-        if found:
-            return found.group()
-        time.sleep(0.2)
-    raise AssertionError(log.read_text())
-
-
 @pytest.fixture
 def page(address: str) -> Iterator[Any]:
     """A page that notes console errors and requests that leave this machine."""
@@ -230,7 +179,7 @@ def test_filters_apply_and_a_bad_day_is_said(page: Any) -> None:
     page.get_by_text("Filters").first.click()
     page.get_by_label("Published to").fill("2020-01-01")
     ask(page, "Which brand did Huawei launch with JAC?")
-    assert "no article matches" in page.locator(".reply").last.inner_text()
+    assert "no article in the index meets the filters" in page.locator(".reply").last.inner_text()
     page.get_by_label("Published to").fill("soon")
     ask(page, "Which brand did Huawei launch with JAC?")
     assert "YYYY-MM-DD" in page.locator(".reply").last.inner_text()

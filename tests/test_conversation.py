@@ -149,6 +149,86 @@ def test_a_question_that_stands_alone_is_unchanged(history, question):
     assert standalone(question, history) == question
 
 
+MARGIN = (Turn("What was the gross margin of Seres in the first half of 2025?", "28.9%"),)
+MADE = (Turn("Did Seres make a profit in 2024?", "yes"),)
+LISBON = (Turn("Which bridge did the mayor open in Lisbon?", "the Vasco Bridge"),)
+LENGTH = (Turn("How long is the bridge over the Orve?", "1,200 metres"),)
+STRIKER = (Turn("Which striker did Northgate Rovers sign from Millwick in 2019?", "Tom Hale"),)
+CLUB = (Turn("Which club does Hale play for?", "Northgate Rovers"),)
+GOALS = (Turn("How many goals did Tom Hale score in 2020?", "31"),)
+CROWD = (Turn("What was the attendance of the cup final in 2018?", "41,000"),)
+WINNER = (Turn("Who won the cup final?", "Northgate Rovers"),)
+COACH = (Turn("Who was sacked in March?", "Olga Brandt"),)
+PAINTING = (Turn("What did the museum sell in 2021?", "The Night Ferry"),)
+PAINTING_UNKNOWN = (Turn("Which painting did the museum sell in 2021?"),)
+VISITORS = (Turn("How many visitors did the museum have in 2022?", "90,000"),)
+RESTORED = (Turn("Was the museum restored after the fire?", "yes"),)
+NAMESAKE = (Turn("Who was the museum named after?", "Ida Holm"),)
+BORN = (Turn("Where was Ida Holm born?", "Vell"),)
+MINISTER = (Turn("Who is the mayor of Vell?", "Peter Aske"),)
+PARTY = (Turn("Which party will Aske join after the election?", "the Greens"),)
+BILL = (Turn("In which city did Peter Aske sign the treaty?", "Vell"),)
+MONEY = (Turn("How much money was spent on the bridge?", "3 million"),)
+LOAN = (Turn("Has the city taken out a loan for the tunnel?", "yes"),)
+POPULATION = (Turn("What is the population of Vell?", "12,000"),)
+
+# history, follow-up, the whole standalone question
+SENTENCES = [
+    (JAC, "When was that?", "When did Huawei launch Maextro with JAC?"),
+    (JAC, "When did it happen?", "When did Huawei launch Maextro with JAC?"),
+    (JAC, "Why?", "Why did Huawei launch Maextro with JAC?"),
+    (JAC_UNANSWERED, "Why?", "Why did Huawei launch that brand with JAC?"),
+    (PROFIT, "Why?", "Why did Seres post profit in 2024?"),
+    (MADE, "Why is that?", "Why did Seres make a profit in 2024?"),
+    (MADE, "Was it more than in 2023?", "Was the profit of Seres more than in 2023?"),
+    (MARGIN, "Why was it so high?", "Why was the gross margin of Seres in the first half of 2025 so high?"),
+    (MARGIN, "What was it in 2023?", "What was the gross margin of Seres in 2023?"),
+    (LISTING, "Why?", "Why will Voyah be listed?"),
+    # bridges
+    (LISBON, "When was that?", "When did the mayor open the Vasco Bridge in Lisbon?"),
+    (LENGTH, "Why?", "Why is the bridge over the Orve so long?"),
+    (LENGTH, "Why is it so long?", "Why is the bridge over the Orve so long?"),
+    (COST, "Why?", "Why did the bridge cost so much?"),
+    (OPENER, "When did that happen?", "When was it that Mara Lind opened the bridge over the Orve?"),
+    (MONEY, "When?", "When was money spent on the bridge?"),
+    (LOAN, "When did that happen?", "When has the city taken out a loan for the tunnel?"),
+    # football clubs
+    (STRIKER, "When did it happen?", "When did Northgate Rovers sign Tom Hale from Millwick in 2019?"),
+    (CLUB, "Since when?", "Since when does Hale play for Northgate Rovers?"),
+    (CLUB, "Why is that?", "Why does Hale play for Northgate Rovers?"),
+    (GOALS, "Where?", "Where did Tom Hale score goals in 2020?"),
+    (GOALS, "Was it more than in 2019?", "Was the number of goals of Tom Hale more than in 2019?"),
+    (CROWD, "Why was it so low?", "Why was the attendance of the cup final in 2018 so low?"),
+    (WINNER, "When was that?", "When was it that Northgate Rovers won the cup final?"),
+    (COACH, "Why was that?", "Why was Olga Brandt sacked in March?"),
+    # museums
+    (PAINTING, "Why?", "Why did the museum sell The Night Ferry in 2021?"),
+    (PAINTING_UNKNOWN, "Where did that happen?", "Where did the museum sell that painting in 2021?"),
+    (VISITORS, "Is that more than in 2021?", "Is the number of visitors of the museum more than in 2021?"),
+    (RESTORED, "When was this?", "When was the museum restored after the fire?"),
+    (NAMESAKE, "Why?", "Why was the museum named after Ida Holm?"),
+    (NAMESAKE, "On which date?", "On which date was the museum named after Ida Holm?"),
+    # politicians
+    (BORN, "When?", "When was Ida Holm born?"),
+    (MINISTER, "Since when?", "Since when is Peter Aske the mayor of Vell?"),
+    (PARTY, "Why?", "Why will Aske join the Greens after the election?"),
+    (BILL, "When was that?", "When did Peter Aske sign the treaty in Vell?"),
+    (POPULATION, "Was it higher in 2010?", "Was the population of Vell higher in 2010?"),
+    ((*PARTY, Turn("Why?")), "And when?", "when will Aske join the Greens after the election?"),
+]
+
+
+@pytest.mark.parametrize(("history", "follow_up", "sentence"), SENTENCES)
+def test_a_completed_follow_up_is_a_grammatical_question(history, follow_up, sentence):
+    assert standalone(follow_up, history) == sentence
+
+
+def test_a_long_conversation_is_completed_from_its_last_turns():
+    history = [*STRIKER * 1_500, *JAC, *[Turn("And with Chery?", "Luxeed")] * 3]
+    assert standalone("And with Seres?", history) == "Which brand did Huawei launch with Seres?"
+    assert standalone("And with Seres?", [Turn("And in 2023?")] * 1_500)
+
+
 @given(st.text(max_size=60))
 @settings(max_examples=50, deadline=None)
 def test_without_a_history_every_question_is_unchanged(question):

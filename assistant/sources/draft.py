@@ -65,7 +65,8 @@ def to_date(value: Any) -> dt.date | None:
         # A date is the place's own: time zones, which dateutil knows only in part, play no role.
         first = parser.parse(value.strip(), default=dt.datetime(2000, 1, 1), ignoretz=True)
         second = parser.parse(value.strip(), default=dt.datetime(2004, 2, 2), ignoretz=True)
-    except (ValueError, OverflowError):
+    except (ValueError, ArithmeticError):
+        # Arithmetic: dateutil makes Decimals of digits, and has too many of them in some.
         return None
     return first.date() if first.date() == second.date() else None
 

@@ -71,17 +71,28 @@ class Skipped:
     reason: str
 
 
-def items(source: str, root: Path) -> Iterator[Item | Skipped]:
+@dataclass(frozen=True)
+class Unlisted:
+    """A folder in a folder whose files nobody can tell, and why."""
+
+    location: str
+    reason: str
+
+
+def items(source: str, root: Path) -> Iterator[Item | Skipped | Unlisted]:
     """Every file below `root` (or `root` itself) in alphabetical order; hidden files and folders are passed over.
 
-    `source` is the key under which the articles are remembered. Raises SourceMissing.
+    `source` is the key under which the articles are remembered. Folders that cannot be listed come last.
+    Raises SourceMissing.
     """
-    if root.is_file():
+    mode = _mode(root)
+    if stat.S_ISREG(mode):
         yield _item(source, root.parent, root)
         return
-    if not root.is_dir():
+    if not stat.S_ISDIR(mode):
         raise SourceMissing(f"{root} is neither a folder nor a file; name a folder of articles")
-    for folder, folders, files in os.walk(root, followlinks=False, onerror=_refuse):
+    unlisted: list[OSError] = []
+    for folder, folders, files in os.walk(root, followlinks=False, onerror=unlisted.append):
         folders.sort()
         folders[:] = [name for name in folders if not name.startswith(".")]
         linked = [name for name in folders if (Path(folder) / name).is_symlink()]
@@ -91,8 +102,20 @@ def items(source: str, root: Path) -> Iterator[Item | Skipped]:
             yield _item(source, root, Path(folder) / name)
 
 
-def _refuse(error: OSError) -> None:
-    raise SourceMissing(f"{error.filename} cannot be listed: {error.strerror}") from error
+    for error in unlisted:
+        place = Path(error.filename)
+        if place == root:
+            raise SourceMissing(f"{root} cannot be listed ({error.strerror}); name a folder of articles") from error
+        yield Unlisted(_relative(root, place), f"cannot be listed: {error.strerror}")
+
+
+def _mode(root: Path) -> int:
+    try:
+        return root.stat().st_mode
+    except FileNotFoundError as error:
+        raise SourceMissing(f"there is no file or folder {root}; check the name") from error
+    except OSError as error:
+        raise SourceMissing(f"{root} cannot be read ({error.strerror}); name a folder of articles") from error
 
 
 def _relative(root: Path, path: Path) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_OPENED = re.compile(r"""\A---[ \t]*\n["']?[\w.-]+["']?[ \t]*:(?:\s|\Z)""")
 _FRONT_MATTER_LIMIT = 20_000
 _FRONT_MATTER_DEPTH = 20
 _ALIASES = {"license": "licence", "date": "published", "lang": "language", "outlet": "source", "link": "url"}
@@ -33,6 +34,8 @@ def _front_matter(text: str) -> tuple[dict[str, Any], str]:
 
     match = _FRONT_MATTER.match(text)
     if not match:
+        if _OPENED.match(text):
+            raise ArticleUnreadable("front matter is not closed with a line ---")
         return {}, text
     if len(match.group(1)) > _FRONT_MATTER_LIMIT:
         raise ArticleUnreadable(f"front matter is longer than {_FRONT_MATTER_LIMIT:,} characters")

@@ -25,8 +25,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from assistant import Assistant, Settings, answering
+from assistant.assistant import _Clock
 from assistant.questions import anchors
-from assistant.retrieval import search_terms
+from assistant.schema import Filter
 from assistant.words import content_words
 
 HELD_OUT = {
@@ -86,11 +87,7 @@ def swap(asked: squad.Asked, others: Sequence[squad.Asked], chance: random.Rando
 
 def observe(assistant: Assistant, asked: squad.Asked) -> list[dict[str, float]]:
     """What the assistant saw in each passage it read, best first, and whether its words were right."""
-    index = assistant._index()
-    hits = assistant.search(asked.question, assistant.settings.read)
-    frequencies = {term: index.catalog.frequency(term, index.generation) for term in search_terms(asked.question)}
-    spans = assistant._reader.read(asked.question, [hit.text for hit in hits])
-    evidence = answering.weigh(asked.question, hits, spans, frequencies)
+    _, evidence, _ = assistant._gather(assistant._index(), asked.question, Filter(), _Clock())
     return [
         {
             **answering.features(e),

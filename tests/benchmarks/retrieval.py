@@ -28,41 +28,45 @@ from assistant.retrieval import fuse, fuse_ranks
 from assistant.words import content_words
 
 ROOT = Path(__file__).parents[2]
-POOL = 100
-Ranking = Callable[[Sequence[Hit]], list[str]]
+Ranking = Callable[[Sequence[Hit]], list[Hit]]
 
 
-def ranked(scores: dict[str, float]) -> list[str]:
-    return sorted(scores, key=lambda id_: (-scores[id_], id_))
+def ranked(hits: Sequence[Hit], score: Callable[[Hit], float]) -> list[Hit]:
+    return sorted(hits, key=lambda hit: (-score(hit), hit.passage.id))
 
 
-def by_dense(hits: Sequence[Hit]) -> list[str]:
-    return ranked({hit.passage.id: hit.dense for hit in hits})
+def by_dense(hits: Sequence[Hit]) -> list[Hit]:
+    """What dense search alone returns: the pool holds its 50 best, with their exact similarities."""
+    return ranked(hits, lambda hit: hit.dense)[: Settings.candidates]
 
 
-def by_lexical(hits: Sequence[Hit]) -> list[str]:
-    return ranked({hit.passage.id: hit.lexical for hit in hits if hit.lexical > 0})
+def by_lexical(hits: Sequence[Hit]) -> list[Hit]:
+    return ranked([hit for hit in hits if hit.lexical > 0], lambda hit: hit.lexical)[: Settings.candidates]
 
 
 def by_both(weight: float) -> Ranking:
-    def ranking(hits: Sequence[Hit]) -> list[str]:
-        dense, lexical = (
-            {h.passage.id: s for h in hits if (s := getattr(h, part)) > 0} for part in ("dense", "lexical")
-        )
-        return ranked(fuse(dense, lexical, weight))
+    def ranking(hits: Sequence[Hit]) -> list[Hit]:
+        dense, lexical = ({hit.passage.id: getattr(hit, part) for hit in hits} for part in ("dense", "lexical"))
+        scores = fuse(dense, lexical, weight)
+        return ranked(hits, lambda hit: scores[hit.passage.id])
 
     return ranking
 
 
-def by_ranks(hits: Sequence[Hit]) -> list[str]:
-    return ranked(fuse_ranks(by_dense(hits)[:50], by_lexical(hits)[:50]))
+def by_ranks(hits: Sequence[Hit]) -> list[Hit]:
+    scores = fuse_ranks(*([hit.passage.id for hit in ranking(hits)] for ranking in (by_dense, by_lexical)))
+    return ranked([hit for hit in hits if hit.passage.id in scores], lambda hit: scores[hit.passage.id])
 
 
 def article_rank(ranking: Ranking, hits: Sequence[Hit], right: set[str]) -> int | None:
     """Rank, from 1, of the first right article among the different articles in the ranking."""
-    location = {hit.passage.id: hit.article.location for hit in hits}
-    order = list(dict.fromkeys(location[id_] for id_ in ranking(hits)))
+    order = list(dict.fromkeys(hit.article.location for hit in ranking(hits)))
     return next((rank for rank, name in enumerate(order, 1) if name in right), None)
+
+
+def pool(assistant: Assistant, question: str) -> list[Hit]:
+    """All candidates of both searches, as the product gathers them."""
+    return assistant._index().pool(question, Settings.candidates)
 
 
 def figures(ranks: Iterable[int | None]) -> dict[str, float]:
@@ -80,7 +84,7 @@ def measure(assistant: Assistant, asked: Sequence[tuple[str, set[str]]], weight:
     }
     ranks: dict[str, list[int | None]] = {name: [] for name in rankings}
     for question, right in track(asked, description="asking"):
-        hits = assistant.search(question, POOL)
+        hits = pool(assistant, question)
         for name, ranking in rankings.items():
             ranks[name].append(article_rank(ranking, hits, right))
     return {name: figures(values) for name, values in ranks.items()}
@@ -91,7 +95,7 @@ def tune(assistant: Assistant, asked: Sequence[tuple[str, set[str]]]) -> float:
     weights = [step / 10 for step in range(11)]
     ranks: dict[float, list[int | None]] = {weight: [] for weight in weights}
     for question, right in track(asked, description="tuning"):
-        hits = assistant.search(question, POOL)
+        hits = pool(assistant, question)
         for weight in weights:
             ranks[weight].append(article_rank(by_both(weight), hits, right))
     mrr = {weight: figures(values)["mrr"] for weight, values in ranks.items()}
