@@ -90,13 +90,15 @@ class Assistant:
         self,
         sources: Sequence[str | os.PathLike[str]] = (),
         *,
+        forget: Sequence[str | os.PathLike[str]] = (),
         rebuild: bool = False,
         progress: sync.Progress = lambda step, done, total: None,
     ) -> SyncReport:
         """Makes the index say what the sources say now: the given ones, else the corpus and all remembered ones.
 
-        `progress(step, done, total)` is called as it goes. With `rebuild` everything is split and, where the
-        model changed, embedded anew. Raises SourceMissing, IndexBusy, IndexMismatch, IndexDamaged.
+        `forget` names remembered sources whose articles leave. `progress(step, done, total)` is called as it goes.
+        With `rebuild` everything is split and, where the model changed, embedded anew. Raises SourceMissing,
+        IndexBusy, IndexMismatch, IndexDamaged, IndexUnusable; the index then answers as before.
         """
         if self._read_only:
             raise InvalidSetting("this assistant was opened read-only; open it without read_only to sync")
@@ -105,6 +107,7 @@ class Assistant:
             self._embedder,
             corpus=self.settings.corpus,
             chosen=[Path(source) for source in sources],
+            forget=[Path(source) for source in forget],
             passage_words=self.settings.passage_words,
             overlap_words=self.settings.overlap_words,
             rebuild=rebuild,

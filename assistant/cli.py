@@ -47,13 +47,16 @@ def cli(context: click.Context, corpus: str | None, index: str | None, debug: bo
 
 @cli.command()
 @click.argument("sources", nargs=-1, type=click.Path())
+@click.option("--forget", multiple=True, metavar="SOURCE", help="Remove a source named before, and its articles.")
 @click.option("--rebuild", is_flag=True, help="Split and index everything anew, with the models asked for now.")
 @_JSON
 @click.pass_obj
-def sync(options: dict[str, Any], sources: tuple[str, ...], *, rebuild: bool, as_json: bool) -> None:
+def sync(
+    options: dict[str, Any], sources: tuple[str, ...], forget: tuple[str, ...], *, rebuild: bool, as_json: bool
+) -> None:
     """Bring the index up to date with SOURCES: folders and files (default: the corpus and all named before)."""
     with _assistant(options) as assistant, _progress() as progress:
-        report = assistant.sync(sources, rebuild=rebuild, progress=progress)
+        report = assistant.sync(sources, forget=forget, rebuild=rebuild, progress=progress)
     if as_json:
         _print_json(report.to_dict())
     else:

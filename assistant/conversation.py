@@ -58,11 +58,9 @@ _OWN_SUBJECT = re.compile(
 )
 _PREPOSITION = re.compile(r"(with|for|from|in|of|by|at|to|on)\s+", re.IGNORECASE)
 _BEHIND_PREPOSITION = r"\b{}\s+(.+?)(?=\s+(?:with|for|from|in|of|by|at|to|on)\b|[?.!\s]*$)"
-
-
 _TURNS = 8
 """Follow-ups reach back a few turns; the bound keeps the time of a question the same however long people talk."""
-_GAP_PREPOSITION = r"(?:with|for|from|in|by|at|to|on|after|before|during|since|until|about)"
+_GAP_PREPOSITION = r"(?:with|for|from|in|by|at|to|on|as|after|before|during|since|until|about)"
 _TAIL = re.compile(
     rf"\s+(?:(?!{_GAP_PREPOSITION}(?:\s+{_GAP_PREPOSITION}\b|$)){_GAP_PREPOSITION}|last|next|yesterday|today|when)\b"
 )
@@ -71,8 +69,8 @@ _NOUNS = r"(?:(?:the|an?|its|their|his|her)\s+)?(?:[A-Z]\S*(?:\s+[A-Z]\S*)*|\w+)
 _SUBJECT_AND_VERB = re.compile(rf"{_NOUNS}(?:\s+(?:of|over|{_GAP_PREPOSITION})\s+{_NOUNS})*\s+\w+")
 _SUBJECT_AHEAD = re.compile(r"(?:the|an?|its|their|his|her|it|they|he|she)\b|[A-Z]")
 _PARTICIPLE = re.compile(
-    r"(?<!the )(?<!an )(?<!a )\b(?:[a-z]{2,}(?:ed|ing)|born|bought|built|chosen|given|held|known|led|made|paid|sold|spent"
-    r"|taken|won|written)\b"
+    r"(?<!the )(?<!an )(?<!a )\b(?:[a-z]{2,}(?:ed|ing)"
+    r"|born|bought|built|chosen|given|held|known|led|made|paid|sold|spent|taken|won|written)\b"
 )
 _BE = frozenset(("is", "are", "was", "were"))
 _ARTICLES = frozenset(("the", "a", "an"))
@@ -158,9 +156,9 @@ def _completed(fragment: str, earlier: str, answer: str) -> str:
         return _ellipsis(_without_opening(fragment), earlier)
     parts = _parts(earlier)
     if parts and not about_that:
-        if not re.match(r"(?:which|what|whose|who|whom|how (?:much|many))\b", lower) or wanted(fragment).kind == "time":
+        if not re.match(r"(?:which|what|who|how (?:much|many)\b)", lower) or wanted(fragment).kind == "time":
             return f"{fragment} {_clause(parts, answer)}?"
-        if _stand_in(parts, ""):
+        if re.match(r"(?:which|what|whose) (?!\w+ed\b|else|next)\w", lower) and _stand_in(parts, ""):
             # "Which brands?" after "Which automakers have joined HIMA?".
             return " ".join(filter(None, (fragment, parts.auxiliary, parts.rest))) + "?"
     return f"{fragment}: {earlier[0].lower()}{earlier[1:].rstrip('?. ')}?"
@@ -177,7 +175,7 @@ class _Parts:
 
 
 def _parts(question: str) -> _Parts | None:
-    """None for what is no question."""
+    """None for what is no question, or one about nothing ("How?")."""
     found = words(question)
     lower = [word.text.lower() for word in found]
     start = next((i for i, word in enumerate(lower[:2]) if word in QUESTION_WORDS), 0)
@@ -187,11 +185,13 @@ def _parts(question: str) -> _Parts | None:
     behind = start + _asking_words(found[start:]) if at is None else at
     ends = question.rstrip("?. ")
     rest_from = found[behind + (at is not None) :][:1]
+    if not rest_from:
+        return None
     return _Parts(
         preposition=question[: found[start].start].strip().lower(),
         asks=question[found[start].start : found[behind - 1].end] if behind > start else "",
         auxiliary="" if at is None else lower[at],
-        rest=ends[rest_from[0].start :] if rest_from else "",
+        rest=ends[rest_from[0].start :],
     )
 
 
@@ -208,7 +208,7 @@ def _auxiliary_at(lower: list[str], start: int) -> int | None:
 
 def _asking_words(found: Sequence[Word]) -> int:
     """How many words ask in a question without auxiliary: 1 in "Who won", 2 in "Which club won the cup"."""
-    asking = 2 if found[0].text.lower() == "how" else 1
+    asking = 2 if found[0].text.lower() == "how" and found[1:] else 1
     plain = itertools.takewhile(lambda word: is_content(word) and word.text[0].islower(), found[asking:])
     run = [word.text for word in plain]
     if found[0].text.lower() in ("who", "whom") or len(run) < 2:
@@ -237,6 +237,8 @@ def _clause(parts: _Parts, answer: str) -> str:
     """The question as a clause behind "why": "did Huawei launch Maextro with JAC"."""
     thing, rest = _stand_in(parts, answer), parts.rest
     if not parts.auxiliary:
+        # "Why is it that that caused the delay" would stumble.
+        thing = "something" if thing == "that" else re.sub(r"^th(?:at|ose)\b", "the", thing)
         return f"{'was' if _PARTICIPLE.match(rest) else 'is'} it that {thing} {rest}"
     if not thing:
         told = rest

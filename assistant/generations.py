@@ -69,6 +69,10 @@ class IndexFolder:
         begun = [int(path.name) for path in self._generations.glob("[0-9]*") if path.name.isdigit()]
         return max(time.time_ns() // 1_000_000, *(number + 1 for number in (self.readable_current(), *begun)))
 
+    def is_new(self) -> bool:
+        """Whether no sync ever finished here."""
+        return not self._current.exists()
+
     def readable_current(self) -> int:
         """As `current`, and 0 if CURRENT is garbled."""
         try:

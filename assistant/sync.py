@@ -14,9 +14,11 @@ The steps, each of which can be killed and repeated (design: generations.py, cat
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import random
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +43,7 @@ Progress = Callable[[str, int, int], None]
 """Called with (step, done, total): step is "reading", "embedding" or "indexing"."""
 
 _SAMPLES = 20
+_Found = sources.Item | sources.Skipped | sources.Unlisted
 T = TypeVar("T")
 
 
@@ -60,6 +63,30 @@ class _Plan:
     outcomes: list[Outcome]
     changes: list[_Change]
     retired: list[Known]
+    forgotten: set[str]
+    """Keys of the sources that are not remembered any longer."""
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """The sources by key, the corpus first and the others in the order in which they were named."""
+
+    paths: Mapping[str, Path]
+    """All of them, absolute."""
+    read: frozenset[str]
+    """Keys of those that this sync reads."""
+    forgotten: frozenset[str]
+
+    def holder(self, key: str, path: Path) -> Path | None:
+        """The earlier source to which this file belongs, if any."""
+        earlier = [self.paths[other] for other in itertools.takewhile(lambda other: other != key, self.paths)]
+        real = path.resolve() if earlier else path
+        return next((root for root in earlier if _holds(root, real)), None)
+
+
+def _holds(root: Path, path: Path) -> bool:
+    """Whether a source reads this file or folder: it lies below, and not below a hidden folder."""
+    return path.is_relative_to(root) and not any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def built_with(embedder: Embedder, passage_words: int, overlap_words: int) -> dict[str, str]:
@@ -91,6 +118,7 @@ def synchronise(
     *,
     corpus: Path,
     chosen: Sequence[Path] = (),
+    forget: Sequence[Path] = (),
     passage_words: int,
     overlap_words: int,
     rebuild: bool = False,
@@ -98,48 +126,85 @@ def synchronise(
 ) -> SyncReport:
     """Makes the index say what the sources say now: the chosen ones, else the corpus and all remembered ones.
 
-    Raises IndexBusy, IndexMismatch, IndexDamaged, SourceMissing, ModelUnavailable; the index then answers as before.
+    The articles of the remembered sources in `forget` are removed, whether their files are there or not.
+    Raises IndexBusy, IndexMismatch, IndexDamaged, IndexUnusable, SourceMissing (also of an unknown source to
+    forget), ModelUnavailable; the index then answers as before.
     """
     started = time.monotonic()
     wanted = built_with(embedder, passage_words, overlap_words)
     with folder.writer():
-        if rebuild:
-            _set_damaged_aside(folder)
+        named_before = _set_damaged_aside(folder) if rebuild else {}
         catalog = Catalog(folder.catalog, create=True)
         try:
-            splitter = Splitter(passage_words, overlap_words)
+            with catalog.transaction():
+                for key, path in (named_before or {}).items():
+                    catalog.remember_source(key, path)
+            selection = _select(catalog, corpus, chosen, forget)
+            splitter = functools.partial(Splitter, passage_words, overlap_words)
             run = _Run(folder, catalog, embedder, wanted, splitter, rebuild=rebuild, progress=progress)
-            return run.sync(_source_paths(catalog, corpus, chosen), started)
+            return run.sync(selection, started, [_FORGOTTEN] if named_before is None else [])
         finally:
             catalog.close()
 
 
-def _set_damaged_aside(folder: IndexFolder) -> None:
-    """A rebuild starts from nothing if the catalog cannot be read; the old file is kept under another name."""
+_FORGOTTEN = Outcome("skipped", "the catalog", reason="sources named before are forgotten; name them again")
+
+
+def _set_damaged_aside(folder: IndexFolder) -> dict[str, str] | None:
+    """A rebuild starts from nothing if the catalog cannot be read; the old file is kept under another name.
+
+    Gives the sources (key -> path) to remember again: none if the catalog stays, None if they cannot be read.
+    """
     if not folder.catalog.exists():
-        return
+        return {} if folder.is_new() else None
     try:
         catalog = Catalog(folder.catalog)
+    except IndexDamaged:
+        found = None
+    else:
         try:
             catalog.check()
+        except IndexDamaged:
+            found = _readable_sources(catalog)
+        else:
+            return {}
         finally:
             catalog.close()
+    folder.catalog.replace(folder.catalog.with_suffix(".damaged"))
+    for suffix in ("-wal", "-shm"):
+        folder.catalog.with_name(folder.catalog.name + suffix).unlink(missing_ok=True)
+    return found
+
+
+def _readable_sources(catalog: Catalog) -> dict[str, str] | None:
+    try:
+        return catalog.sources()
     except IndexDamaged:
-        folder.catalog.replace(folder.catalog.with_suffix(".damaged"))
-        for suffix in ("-wal", "-shm"):
-            folder.catalog.with_name(folder.catalog.name + suffix).unlink(missing_ok=True)
+        return None
 
 
-def _source_paths(catalog: Catalog, corpus: Path, chosen: Sequence[Path]) -> dict[str, Path]:
-    """Key -> path of the sources to sync."""
-    if not chosen:
-        remembered = {key: Path(path) for key, path in catalog.sources().items() if key != CORPUS}
-        return {CORPUS: corpus, **remembered}
-    resolved = [path.expanduser().resolve() for path in chosen]
-    for path in resolved:
-        if not path.exists():
-            raise SourceMissing(f"there is no file or folder {path}; check the name")
-    return {CORPUS if path == corpus else str(path): path for path in resolved}
+def _select(catalog: Catalog, corpus: Path, chosen: Sequence[Path], forget: Sequence[Path]) -> _Selection:
+    remembered = {key: Path(path) for key, path in catalog.sources().items()}
+    forgotten = frozenset(_remembered_key(remembered, path) for path in forget)
+    if chosen:
+        resolved = [path.expanduser().resolve() for path in chosen]
+        for path in resolved:
+            sources.check_there(path)
+        named = {CORPUS if path == corpus else str(path): path for path in resolved}
+    else:
+        named = {**remembered, CORPUS: corpus}
+    every = {**remembered, **named}
+    if CORPUS in every:
+        every = {CORPUS: every[CORPUS], **every}
+    paths = {key: path for key, path in every.items() if key not in forgotten}
+    return _Selection(paths, frozenset(named) - forgotten, forgotten)
+
+
+def _remembered_key(remembered: Mapping[str, Path], path: Path) -> str:
+    for key in (str(path), str(path.expanduser().resolve())):
+        if key in remembered and key != CORPUS:
+            return key
+    raise SourceMissing(f"{path} is no source that can be forgotten; for those that can, type: assistant status")
 
 
 class _Run:
@@ -151,7 +216,7 @@ class _Run:
         catalog: Catalog,
         embedder: Embedder,
         wanted: Mapping[str, str],
-        splitter: Splitter,
+        splitter: Callable[[], Splitter],
         *,
         rebuild: bool,
         progress: Progress,
@@ -160,7 +225,7 @@ class _Run:
         self._catalog = catalog
         self._embedder = embedder
         self._wanted = dict(wanted)
-        self._splitter = splitter
+        self._make_splitter = splitter
         self._rebuild = rebuild
         self._progress = progress
         self._current = self._usable_current()
@@ -169,68 +234,118 @@ class _Run:
     def _usable_current(self) -> int:
         if not self._rebuild:
             return self._folder.current()
-        try:
-            return self._folder.current()
-        except IndexDamaged:
-            # What the catalog recorded last was written in one transaction: it is whole, whether it answered or not.
-            return max(self._catalog.generations(), default=0)
+        current, recorded = self._folder.readable_current(), self._catalog.generations()
+        # What the catalog recorded last was written in one transaction: it is whole, whether it answered or not.
+        return current if current in recorded else max(recorded, default=0)
 
-    def sync(self, paths: Mapping[str, Path], started: float) -> SyncReport:
+    @functools.cached_property
+    def _splitter(self) -> Splitter:
+        # Made when there is something to split: it imports llama_index, which takes 1.9 s.
+        return self._make_splitter()
+
+    def sync(self, selection: _Selection, started: float, notices: Sequence[Outcome]) -> SyncReport:
+        if self._current and not self._rebuild:
+            check_built_with(self._catalog.built_with(self._current), self._wanted)
+            vectors.check_whole(self._folder.generation(self._current))
         with self._catalog.transaction():
             self._catalog.discard_after(self._current)
-        recorded = self._catalog.built_with(self._current)
-        if self._current and not self._rebuild:
-            check_built_with(recorded, self._wanted)
-        if self._current and not self._rebuild:
-            vectors.check_whole(self._folder.generation(self._current))
-        plan = self._plan(paths)
+        # Half a generation, of a sync that was killed or found the disk full, would take the room of the next.
+        self._folder.remove_all_but({self._folder.readable_current(), *self._catalog.generations()})
+        plan = self._plan(selection, notices)
         if plan.changes or plan.retired or not self._current or self._rebuild:
             self._embed(plan.changes)
-            self._write(plan, paths)
+            self._write(plan, selection)
             self._build()
             self._folder.swap(self._next)
             self._current = self._next
         else:
-            self._remember(paths)
+            with self._catalog.transaction():
+                self._remember(plan, selection)
         self._clean()
         articles, passages = self._catalog.counts(self._current)
         return SyncReport(tuple(plan.outcomes), self._current, articles, passages, time.monotonic() - started)
 
     # -- 2 read ------------------------------------------------------------------------------------------------
 
-    def _plan(self, paths: Mapping[str, Path]) -> _Plan:
-        plan = _Plan([], [], [])
-        listings = {key: self._listed(key, path, plan) for key, path in paths.items()}
+    def _plan(self, selection: _Selection, notices: Sequence[Outcome]) -> _Plan:
+        plan = _Plan([*notices], [], [], set(selection.forgotten))
+        for key in sorted(selection.forgotten):
+            self._remove(self._catalog.known(key, self._current), plan)
+        listings = {
+            key: self._listed(key, path, plan) for key, path in selection.paths.items() if key in selection.read
+        }
         total = sum(len(found) for found in listings.values() if found is not None)
-        done = 0
+        done = itertools.count(1)
         for key, listing in listings.items():
-            known = self._catalog.known(key, self._current)
-            # A source that is gone keeps its articles: an unmounted folder must not empty the index.
-            unseen = dict(known) if listing is not None else {}
-            for found in listing or []:
-                unseen.pop(found.location, None)
-                if isinstance(found, sources.Skipped):
-                    plan.outcomes.append(Outcome("skipped", found.location, reason=found.reason))
-                else:
-                    self._plan_item(key, found, known.get(found.location), plan)
-                done += 1
-                self._progress("reading", done, total)
-            for location, article in sorted(unseen.items()):
-                plan.retired.append(article)
-                plan.outcomes.append(Outcome("removed", location, article.title))
+            if listing is not None:
+                self._plan_source(key, listing, selection, plan, lambda: self._progress("reading", next(done), total))
         if self._rebuild:
             self._plan_unread(plan)
         return plan
 
-    def _listed(self, key: str, path: Path, plan: _Plan) -> list[sources.Item | sources.Skipped] | None:
-        """None, and an outcome, for a remembered source that is gone; the corpus has to be there."""
+    def _remove(self, known: Mapping[str, Known], plan: _Plan) -> None:
+        for location, article in sorted(known.items()):
+            plan.retired.append(article)
+            plan.outcomes.append(Outcome("removed", location, article.title))
+
+    def _listed(self, key: str, path: Path, plan: _Plan) -> list[_Found] | None:
+        """None, and outcomes, for a remembered source that is gone; the corpus has to be there."""
         try:
             return list(sources.items(key, path))
         except SourceMissing as error:
             if key == CORPUS:
                 raise
-            plan.outcomes.append(Outcome("failed", str(path), reason=f"{error}; its articles stay"))
+            known = self._catalog.known(key, self._current)
+            gone = isinstance(error.__cause__, FileNotFoundError)
+            if gone and set(known) == {path.name} and path.parent.is_dir():
+                # It was a file, and is deleted.
+                self._remove(known, plan)
+                plan.forgotten.add(key)
+            else:
+                # An unmounted folder must not empty the index.
+                drop = f"its articles stay; to remove them type: assistant sync --forget {shlex.quote(str(path))}"
+                plan.outcomes.append(
+                    Outcome("failed", str(path), reason=f"{'not there now' if gone else error}; {drop}")
+                )
             return None
+
+    def _plan_source(
+        self,
+        key: str,
+        listing: Sequence[_Found],
+        selection: _Selection,
+        plan: _Plan,
+        advance: Callable[[], None],
+    ) -> None:
+        known = self._catalog.known(key, self._current)
+        unseen = dict(known)
+        for found in listing:
+            if isinstance(found, sources.Unlisted):
+                unseen = {place: k for place, k in unseen.items() if not place.startswith(found.location + "/")}
+                plan.outcomes.append(Outcome("failed", found.location, reason=f"{found.reason}; its articles stay"))
+            elif isinstance(found, sources.Skipped):
+                unseen.pop(found.location, None)
+                plan.outcomes.append(Outcome("skipped", found.location, reason=found.reason))
+            else:
+                article = unseen.pop(found.location, None)
+                holder = selection.holder(key, found.path)
+                if holder:
+                    self._plan_duplicate(found, article, holder, selection, plan)
+                else:
+                    self._plan_item(key, found, article, plan)
+            advance()
+        self._remove(unseen, plan)
+        if selection.holder(key, selection.paths[key]):
+            plan.forgotten.add(key)
+
+    def _plan_duplicate(
+        self, item: sources.Item, known: Known | None, holder: Path, selection: _Selection, plan: _Plan
+    ) -> None:
+        if known:
+            plan.retired.append(known)
+        unread = holder not in (selection.paths[key] for key in selection.read)
+        advice = "; to read that again type: assistant sync" if unread else ""
+        plan.outcomes.append(Outcome("skipped", item.location, reason=f"already in {holder}{advice}"))
 
     def _plan_unread(self, plan: _Plan) -> None:
         """In a rebuild, articles whose files could not be read again are taken from the catalog."""
@@ -283,7 +398,7 @@ class _Run:
 
     # -- 4 write -----------------------------------------------------------------------------------------------
 
-    def _write(self, plan: _Plan, paths: Mapping[str, Path]) -> None:
+    def _write(self, plan: _Plan, selection: _Selection) -> None:
         with self._catalog.transaction():
             for change in plan.changes:
                 if change.replaced:
@@ -300,15 +415,14 @@ class _Run:
                 self._catalog.retire(article.row, self._next)
             versions = {name: version(name) for name in ("chromadb", "sentence-transformers", "llama-index-core")}
             self._catalog.record_generation(self._next, {**self._wanted, **versions})
-            self._remember_all(paths)
+            self._remember(plan, selection)
 
-    def _remember(self, paths: Mapping[str, Path]) -> None:
-        with self._catalog.transaction():
-            self._remember_all(paths)
-
-    def _remember_all(self, paths: Mapping[str, Path]) -> None:
-        for key, path in paths.items():
-            self._catalog.remember_source(key, str(path))
+    def _remember(self, plan: _Plan, selection: _Selection) -> None:
+        for key, path in selection.paths.items():
+            if key in selection.read:
+                self._catalog.remember_source(key, str(path))
+        for key in plan.forgotten:
+            self._catalog.forget_source(key)
 
     # -- 5 build, 6 verify -------------------------------------------------------------------------------------
 
@@ -343,6 +457,8 @@ class _Run:
         kept = self._catalog.generations()[-KEPT:]
         with self._catalog.transaction():
             self._catalog.purge_before(kept[0])
+            if self._rebuild:
+                self._catalog.drop_unused_vectors()
         self._folder.remove_all_but(set(kept))
 
 

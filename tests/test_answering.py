@@ -70,17 +70,9 @@ def test_articles_that_say_the_same_are_cited_together() -> None:
     assert "Mara Lind [1][2]" in given_.text
 
 
-def test_agreement_raises_the_confidence() -> None:
-    alone = answer(WHO, [(hit(BRIDGE), span(BRIDGE, "Mara Lind", 8.0))], KNOWN)
-    found = [(hit(BRIDGE), span(BRIDGE, "Mara Lind", 8.0)), (hit(ALSO), span(ALSO, "Mara Lind", 7.0))]
-    assert answer(WHO, found, KNOWN).confidence >= alone.confidence
-
-
 def test_a_copy_corroborates_nothing() -> None:
     copy = Article("copy", BRIDGE.title, BRIDGE.text)
-    alone = answer(WHO, [(hit(BRIDGE), span(BRIDGE, "Mara Lind", 8.0))], KNOWN)
     both = answer(WHO, [(hit(a), span(a, "Mara Lind", 8.0)) for a in (BRIDGE, copy)], KNOWN)
-    assert both.confidence == alone.confidence
     assert len(both.citations) == 1
 
 
@@ -131,7 +123,7 @@ def test_weaker_evidence_never_gives_more_confidence(worse: str) -> None:
             "Who opened the bridge over the Orve in Vell?", [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 8.0)], KNOWN
         ),
     }[worse]
-    assert confidence(weak[0], weak) <= confidence(strong[0], strong)
+    assert confidence(weak[0]) <= confidence(strong[0])
 
 
 def test_why_questions_get_sentences_and_no_fragment() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.catalog import Catalog
-from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing
+from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing, IndexUnusable
 from assistant.schema import Article, Filter, Passage, Split
 
 VECTOR = np.array([0.6, 0.8], dtype=np.float32)
@@ -67,6 +67,20 @@ def test_a_file_that_is_no_catalog_is_damaged_and_names_rebuild(tmp_path: Path, 
     path.write_bytes(content)
     with pytest.raises(IndexDamaged, match="assistant sync --rebuild"):
         Catalog(path)
+
+
+def test_a_catalog_that_cannot_be_opened_is_unusable_and_names_the_option(tmp_path: Path) -> None:
+    (tmp_path / "catalog.sqlite3").mkdir()
+    with pytest.raises(IndexUnusable, match=r"unable to open database file\); name another: --index DIR"):
+        Catalog(tmp_path / "catalog.sqlite3", create=True)
+
+
+def test_a_catalog_without_room_is_unusable_and_keeps_what_it_had(catalog: Catalog) -> None:
+    id_ = add(catalog, "small", "lighthouse")
+    catalog._db.execute("pragma max_page_count = 1")  # as many as there are
+    with pytest.raises(IndexUnusable, match="full"), catalog.transaction():
+        add(catalog, "large", "word " * 100_000)
+    assert found(catalog, "lighthouse") == [id_]
 
 
 def test_pages_torn_behind_a_whole_beginning_are_found_by_check_and_typed_on_reading(tmp_path: Path) -> None:
@@ -155,9 +169,30 @@ def test_purging_keeps_every_generation_from_the_given_one_on(edited: Catalog) -
     assert edited.generations() == [2]
 
 
-def test_purging_drops_vectors_that_no_passage_uses(edited: Catalog) -> None:
+def test_purging_drops_the_vectors_that_only_purged_passages_used(edited: Catalog) -> None:
+    """Not those that no passage used yet: a killed sync stored them for the next."""
+    edited.add_vectors({"of a killed sync": VECTOR})
     edited.purge_before(2)
-    assert edited.missing_vectors(["old", "new", "kept"]) == {"old"}
+    assert edited.missing_vectors(["old", "new", "kept", "of a killed sync"]) == {"old"}
+    edited.drop_unused_vectors()
+    assert edited.missing_vectors(["new", "kept", "of a killed sync"]) == {"of a killed sync"}
+
+
+def test_a_vector_that_a_living_passage_shares_survives_the_purge(catalog: Catalog) -> None:
+    add(catalog, "dead", "same words", key="shared")
+    add(catalog, "living", "same words", key="shared")
+    catalog.retire(catalog.known("corpus", 1)["dead.md"].row, 2)
+    catalog.purge_before(2)
+    assert catalog.counts(2) == (1, 1)
+    assert catalog.missing_vectors(["shared"]) == set()
+
+
+def test_sources_keep_the_order_in_which_they_were_first_named(catalog: Catalog) -> None:
+    for key, path in (("z", "/z"), ("a", "/a"), ("m", "/m"), ("z", "/moved")):
+        catalog.remember_source(key, path)
+    assert list(catalog.sources().items()) == [("z", "/moved"), ("a", "/a"), ("m", "/m")]
+    catalog.forget_source("a")
+    assert list(catalog.sources()) == ["z", "m"]
 
 
 def test_more_ids_than_one_query_takes_are_all_found(catalog: Catalog) -> None:

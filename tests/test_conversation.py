@@ -184,6 +184,9 @@ SENTENCES = [
     (MARGIN, "Why was it so high?", "Why was the gross margin of Seres in the first half of 2025 so high?"),
     (MARGIN, "What was it in 2023?", "What was the gross margin of Seres in 2023?"),
     (LISTING, "Why?", "Why will Voyah be listed?"),
+    (JAC, "What happened?", "What happened: which brand did Huawei launch with JAC?"),
+    (MADE, "How much?", "How much: did Seres make a profit in 2024?"),
+    ((Turn("What caused the delay?"),), "When?", "When was it that something caused the delay?"),
     # bridges
     (LISBON, "When was that?", "When did the mayor open the Vasco Bridge in Lisbon?"),
     (LENGTH, "Why?", "Why is the bridge over the Orve so long?"),
@@ -201,6 +204,7 @@ SENTENCES = [
     (CROWD, "Why was it so low?", "Why was the attendance of the cup final in 2018 so low?"),
     (WINNER, "When was that?", "When was it that Northgate Rovers won the cup final?"),
     (COACH, "Why was that?", "Why was Olga Brandt sacked in March?"),
+    ((Turn("Who did the club hire as coach?", "Al Roe"),), "Why?", "Why did the club hire Al Roe as coach?"),
     # museums
     (PAINTING, "Why?", "Why did the museum sell The Night Ferry in 2021?"),
     (PAINTING_UNKNOWN, "Where did that happen?", "Where did the museum sell that painting in 2021?"),
@@ -244,7 +248,7 @@ def test_without_a_history_every_question_is_unchanged(question):
 @settings(max_examples=50, deadline=None)
 def test_any_follow_up_gives_a_question_of_some_words(parts):
     question = " ".join(["why", *parts])
-    for history in (JAC, PROFIT, (Turn("?"),), (Turn("", "?"),)):
+    for history in (JAC, PROFIT, (Turn("?"),), (Turn("", "?"),), (Turn("how"),)):
         assert standalone(question, history).strip()
 
 

@@ -135,6 +135,15 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
         load_embedder(str(tmp_path))
 
 
+def test_loading_the_library_draws_no_progress_of_its_own() -> None:
+    code = (
+        "from assistant.embedding import load_embedder;"
+        f"assert len(list(load_embedder({BUNDLED_EMBEDDING!r}).passages(['Which brand?']))) == 1"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def test_a_hub_name_fails_quickly_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sockets are blocked here: an attempt to download would be another error."""
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)

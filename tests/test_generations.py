@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from assistant.errors import IndexBusy, IndexDamaged
+from assistant.errors import IndexBusy, IndexDamaged, IndexUnusable
 from assistant.generations import IndexFolder
 
 
@@ -75,17 +77,29 @@ def _interrupt(self: Path, to: Path) -> None:
 
 
 def test_a_number_that_was_begun_is_never_given_again(folder: IndexFolder) -> None:
-    assert folder.next_number() == 1
-    folder.swap(4)
-    assert folder.next_number() == 5
-    folder.generation(7).mkdir(parents=True)
-    assert folder.next_number() == 8
+    """Also where the clock was set back."""
+    later = time.time_ns()
+    folder.swap(later + 4)
+    assert folder.next_number() == later + 5
+    folder.generation(later + 7).mkdir(parents=True)
+    assert folder.next_number() == later + 8
+
+
+def test_a_folder_made_anew_does_not_use_a_number_again(folder: IndexFolder) -> None:
+    first = folder.next_number()
+    folder.swap(first)
+    second = folder.next_number()
+    shutil.rmtree(folder.root)
+    folder.root.mkdir()
+    time.sleep(0.002)
+    assert first < second < folder.next_number()
 
 
 def test_a_garbled_current_does_not_reuse_a_number_on_disk(folder: IndexFolder) -> None:
-    folder.generation(3).mkdir(parents=True)
+    later = time.time_ns()
+    folder.generation(later).mkdir(parents=True)
     (folder.root / "CURRENT").write_text("garbage")
-    assert folder.next_number() == 4
+    assert folder.next_number() == later + 1
 
 
 def test_only_the_kept_generations_remain(folder: IndexFolder) -> None:
@@ -136,3 +150,44 @@ def test_another_process_is_named_by_its_pid_and_its_death_frees_the_lock(index_
         other.send_signal(signal.SIGKILL)
     with index_folder.writer():
         pass
+
+
+# -- a folder that is none ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_file_in_the_place_of_the_folder_is_one_line_that_names_the_option(tmp_path: Path, below: str) -> None:
+    (tmp_path / "README.md").write_text("not an index")
+    folder = IndexFolder(tmp_path / "README.md" / below)
+    for use in (folder.current, folder.writer().__enter__):
+        with pytest.raises(IndexUnusable, match=r"cannot be used \(.*; name another: --index DIR$") as refused:
+            use()
+        assert str(folder.root) in str(refused.value)
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
+def test_a_folder_without_permission_is_unusable(folder: IndexFolder) -> None:
+    folder.root.chmod(0o500)
+    with pytest.raises(IndexUnusable, match="Permission denied"), folder.writer():
+        pass
+    folder.root.chmod(0)
+    with pytest.raises(IndexUnusable, match="Permission denied"):
+        folder.current()
+    folder.root.chmod(0o700)
+
+
+def test_a_disk_that_is_full_while_the_writer_works_is_one_line_and_frees_the_lock(index_folder: IndexFolder) -> None:
+    with pytest.raises(IndexUnusable, match="No space left on device") as refused, index_folder.writer():
+        Path("/dev/full").write_text("x" * 10)
+    assert "\n" not in str(refused.value)
+    with index_folder.writer():
+        pass
+
+
+def test_a_copy_that_failed_says_why_in_one_line(index_folder: IndexFolder, tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "dangling").symlink_to(tmp_path / "nothing")
+    with pytest.raises(IndexUnusable, match="No such file") as refused, index_folder.writer():
+        shutil.copytree(tmp_path / "from", tmp_path / "to")
+    assert "\n" not in str(refused.value)

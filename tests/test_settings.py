@@ -87,3 +87,12 @@ def test_bounds_are_allowed(name, value):
 def test_settings_do_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings.load(environment={}).read = 3  # type: ignore[misc]
+
+
+def test_settings_made_by_hand_mean_the_same_folders_wherever_the_process_goes(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    found = Settings(corpus=Path("corpus"), index=Path("~/index"))
+    monkeypatch.chdir("/")
+    assert (found.corpus, found.index) == (tmp_path / "corpus", tmp_path / "index")
+    assert found == Settings(corpus=tmp_path / "corpus", index=tmp_path / "index")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import random
 import time
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from assistant.errors import ArticleUnreadable, SourceMissing
 from assistant.schema import Article
-from assistant.sources import Item, Skipped, files, items, parse
+from assistant.sources import Item, Skipped, Unlisted, files, items, parse
 from assistant.sources.cleaning import clean, decode, join_paragraphs
 from assistant.sources.draft import to_date
 
@@ -231,6 +232,17 @@ def test_python_in_front_matter_is_not_run(tmp_path):
     assert not victim.exists()
 
 
+@pytest.mark.parametrize("opening", ["title: T", "title:", '"title": T', "og.title : T\npublished: 2024-03-01"])
+@pytest.mark.parametrize("end", ["", "\n--\n", "\n----\n", "\n# ---\n"])
+def test_front_matter_that_is_not_closed_is_refused_and_never_prose(opening, end):
+    assert refusal("a.md", f"---\n{opening}{end}\n\n{PROSE}") == "front matter is not closed with a line ---"
+
+
+@pytest.mark.parametrize("line", ["A thing of note: the bridge opens.", "https://x.example", "Prose."])
+def test_a_line_above_prose_is_not_taken_for_front_matter(line):
+    assert read("a.md", f"---\n{line}\n\n{PROSE}").text == f"{line}\n\n{PROSE}"
+
+
 def test_a_flood_of_front_matter_is_refused_at_once():
     started = time.perf_counter()
     assert "longer than" in refusal("a.md", "---\n" + "k: v\n" * 100_000 + f"---\n{PROSE}")
@@ -310,6 +322,10 @@ def test_a_date_is_understood_in_its_usual_forms(value):
 ])  # fmt: skip
 def test_what_is_no_full_date_is_none(value):
     assert to_date(value) is None
+
+
+def test_a_date_of_more_digits_than_a_decimal_bears_is_none():
+    assert to_date("10:99999999999999999999999999999999") is None
 
 
 # -- Markdown --------------------------------------------------------------------------------------------
@@ -653,6 +669,34 @@ def test_a_file_deleted_before_it_is_read_is_refused(folder):
     item.path.unlink()
     with pytest.raises(ArticleUnreadable, match="cannot be read"):
         item.read()
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_read(folder, monkeypatch):
+    for name in ("a.md", "shut/b.md", "z/c.md"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(PROSE)
+    bar(monkeypatch, folder / "shut")
+    *found, shut = items("corpus", folder)
+    assert [item.location for item in found] == ["a.md", "z/c.md"]
+    assert shut == Unlisted("shut", "cannot be listed: Permission denied")
+
+
+def test_a_source_that_cannot_be_listed_itself_is_an_error(folder, monkeypatch):
+    bar(monkeypatch, folder)
+    with pytest.raises(SourceMissing, match=r"cannot be listed \(Permission denied\)"):
+        list(items("corpus", folder))
+
+
+def bar(monkeypatch: pytest.MonkeyPatch, barred: Path) -> None:
+    """As without permission, which the tests' user, being root, may have everywhere."""
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path) == str(barred):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

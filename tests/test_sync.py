@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -101,7 +103,7 @@ def test_a_first_sync_adds_every_article(open_assistant: Callable[..., Assistant
     steps: list[tuple[str, int, int]] = []
     report = assistant.sync(progress=lambda *step: steps.append(step))
     assert counts(report) == {"added": 3}
-    assert (report.generation, report.articles, report.passages) == (1, 3, 3)
+    assert (report.articles, report.passages) == (3, 3)
     assert len(embedder.embedded) == 3
     for step in ("reading", "embedding", "indexing"):
         assert [s for s in steps if s[0] == step][-1] == (step, 3, 3)
@@ -111,15 +113,15 @@ def test_a_second_sync_does_nothing(
     open_assistant: Callable[..., Assistant], embedder: WordEmbedder, index_folder: IndexFolder
 ) -> None:
     assistant = open_assistant()
-    assistant.sync()
+    first = assistant.sync().generation
     embedder.embedded.clear()
-    before = index_folder.generation(1).stat().st_mtime_ns
+    before = index_folder.generation(first).stat().st_mtime_ns
     report = assistant.sync()
     assert counts(report) == {"unchanged": 3}
-    assert report.generation == index_folder.current() == 1
+    assert report.generation == index_folder.current() == first
     assert embedder.embedded == []
-    assert generations(index_folder) == ["000001"]
-    assert index_folder.generation(1).stat().st_mtime_ns == before
+    assert generations(index_folder) == [str(first)]
+    assert index_folder.generation(first).stat().st_mtime_ns == before
 
 
 def test_only_changed_articles_are_embedded_again_and_replace_the_old(
@@ -131,7 +133,7 @@ def test_only_changed_articles_are_embedded_again_and_replace_the_old(
 ) -> None:
     """An edited, a removed and a new article; the index equals one made in one go; the last two generations stay."""
     assistant = open_assistant()
-    assistant.sync()
+    first = assistant.sync().generation
     embedder.embedded.clear()
     write_article(corpus / "bridge.md", "The river bridge", STONE, "2024-03-01", "The bridge was torn down.")
     (corpus / "museum.md").unlink()
@@ -146,10 +148,10 @@ def test_only_changed_articles_are_embedded_again_and_replace_the_old(
     assert "Mara Lind" not in found
     assert "clocks" not in found
     assert contents(index_folder) == contents(sync_clean(corpus, tmp_path / "clean"))
-    assert generations(index_folder) == ["000001", "000002"]
+    assert generations(index_folder) == [str(first), str(report.generation)]
     write_article(corpus / "tower.md", "The tower", STONE, "2024-07-02", "A tower stands in Kell.")
-    assistant.sync()
-    assert generations(index_folder) == ["000002", "000003"]
+    newest = assistant.sync().generation
+    assert generations(index_folder) == [str(report.generation), str(newest)]
 
 
 def test_an_edit_at_the_end_keeps_the_passages_before_it(
@@ -274,6 +276,7 @@ def test_an_extra_source_is_remembered_and_keeps_its_articles_when_it_is_gone(
         (failed,) = outcomes(report, "failed")
         assert failed.location == str(extra)
         assert "its articles stay" in failed.reason
+        assert failed.reason.endswith(f"type: assistant sync --forget {extra}")
         assert "leans" in texts(assistant, "tower")
 
 
@@ -296,6 +299,151 @@ def test_a_corpus_that_is_gone_is_an_error_and_empties_nothing(
     with pytest.raises(SourceMissing):
         assistant.sync()
     assert len(assistant.articles()) == 3
+
+
+def sync_by_hand(folder: IndexFolder, corpus: Path, **options: Any) -> SyncReport:
+    return synchronise(folder, WordEmbedder(), corpus=corpus, passage_words=90, overlap_words=25, **options)
+
+
+def remembered(folder: IndexFolder) -> set[str]:
+    catalog = Catalog(folder.catalog)
+    try:
+        return set(catalog.sources())
+    finally:
+        catalog.close()
+
+
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_a_source_that_was_a_deleted_file_goes_with_its_article(
+    index_folder: IndexFolder, corpus: Path, extra: Path, rebuild: bool
+) -> None:
+    sync_by_hand(index_folder, corpus)
+    assert sync_by_hand(index_folder, corpus, chosen=[extra / "tower.md"]).articles == 4
+    (extra / "tower.md").unlink()
+    report = sync_by_hand(index_folder, corpus, rebuild=rebuild)
+    assert [outcome.location for outcome in outcomes(report, "removed")] == ["tower.md"]
+    assert (report.articles, report.count("failed")) == (3, 0)
+    assert remembered(index_folder) == {"corpus"}
+
+
+def test_a_file_whose_folder_is_gone_too_keeps_its_article(
+    index_folder: IndexFolder, corpus: Path, extra: Path
+) -> None:
+    sync_by_hand(index_folder, corpus)
+    sync_by_hand(index_folder, corpus, chosen=[extra / "tower.md"])
+    shutil.rmtree(extra)
+    report = sync_by_hand(index_folder, corpus)
+    assert (report.articles, report.count("failed")) == (4, 1)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_source_can_be_forgotten_with_its_articles_whether_its_files_are_there_or_not(
+    index_folder: IndexFolder, corpus: Path, extra: Path, gone: bool
+) -> None:
+    sync_by_hand(index_folder, corpus)
+    sync_by_hand(index_folder, corpus, chosen=[extra])
+    if gone:
+        shutil.rmtree(extra)
+    report = sync_by_hand(index_folder, corpus, forget=[extra])
+    assert counts(report) == {"unchanged": 3, "removed": 1}
+    assert [outcome.location for outcome in outcomes(report, "removed")] == ["tower.md"]
+    assert remembered(index_folder) == {"corpus"}
+    assert counts(sync_by_hand(index_folder, corpus)) == {"unchanged": 3}
+
+
+def test_a_source_without_articles_can_be_forgotten_too(
+    index_folder: IndexFolder, corpus: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    sync_by_hand(index_folder, corpus, chosen=[tmp_path / "empty"])
+    assert len(remembered(index_folder)) == 1
+    sync_by_hand(index_folder, corpus, forget=[tmp_path / "empty"])
+    assert remembered(index_folder) == {"corpus"}
+
+
+def test_only_a_remembered_source_can_be_forgotten_and_never_the_corpus(
+    index_folder: IndexFolder, corpus: Path, extra: Path
+) -> None:
+    sync_by_hand(index_folder, corpus)
+    for path in (extra, corpus, Path("corpus")):
+        with pytest.raises(SourceMissing, match="assistant status"):
+            sync_by_hand(index_folder, corpus, forget=[path])
+
+
+def test_a_file_of_the_corpus_named_by_itself_is_not_indexed_twice(index_folder: IndexFolder, corpus: Path) -> None:
+    sync_by_hand(index_folder, corpus)
+    report = sync_by_hand(index_folder, corpus, chosen=[corpus / "bridge.md"])
+    (skipped,) = outcomes(report, "skipped")
+    assert (skipped.location, report.articles) == ("bridge.md", 3)
+    assert skipped.reason == f"already in {corpus}; to read that again type: assistant sync"
+    assert counts(sync_by_hand(index_folder, corpus)) == {"unchanged": 3}
+
+
+def test_a_file_indexed_before_its_folder_is_retired_for_the_folders_own(
+    index_folder: IndexFolder, corpus: Path
+) -> None:
+    assert sync_by_hand(index_folder, corpus, chosen=[corpus / "bridge.md"]).articles == 1
+    report = sync_by_hand(index_folder, corpus)
+    assert counts(report) == {"added": 3, "skipped": 1}
+    assert (report.articles, outcomes(report, "skipped")[0].reason) == (3, f"already in {corpus}")
+    assert remembered(index_folder) == {"corpus"}
+    assert counts(sync_by_hand(index_folder, corpus)) == {"unchanged": 3}
+
+
+def test_a_folder_around_an_earlier_source_adds_only_what_that_has_not(
+    index_folder: IndexFolder, corpus: Path, tmp_path: Path
+) -> None:
+    """Hidden folders of the earlier source are not read there, and so not its own."""
+    sync_by_hand(index_folder, corpus)
+    write_article(corpus / ".drafts" / "hidden.md", "Hidden", STONE, "2024-01-01", "A hidden draft.")
+    write_article(tmp_path / "around" / "link.md", "x", "x", "2024-01-01", "x")
+    (tmp_path / "around" / "link.md").unlink()
+    corpus.rename(tmp_path / "around" / "corpus")
+    corpus = tmp_path / "around" / "corpus"
+    write_article(tmp_path / "around" / "new.md", "New", STONE, "2024-01-01", "A new text.")
+    (tmp_path / "around" / "link.md").symlink_to(corpus / "museum.md")
+    for _ in range(2):
+        report = sync_by_hand(index_folder, corpus, chosen=[corpus, tmp_path / "around"])
+        assert report.articles == 4
+        assert sorted(outcome.location for outcome in outcomes(report, "skipped")) == [
+            "corpus/bridge.md", "corpus/harbour.md", "corpus/museum.md", "link.md",
+        ]  # fmt: skip
+    assert sync_by_hand(index_folder, corpus, chosen=[corpus / ".drafts"]).articles == 5
+
+
+def test_a_subfolder_that_cannot_be_listed_keeps_its_articles_and_the_rest_is_synced(
+    index_folder: IndexFolder, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_article(corpus / "sub" / "tower.md", "The tower", STONE, "2024-07-01", "A tower stands in Kell.")
+    sync_by_hand(index_folder, corpus)
+    (corpus / "bridge.md").unlink()
+    scandir = os.scandir
+
+    def refusing(path: str) -> Any:
+        # As without permission, which the tests' user, being root, may have everywhere.
+        if str(path) == str(corpus / "sub"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    for rebuild in (False, True):
+        report = sync_by_hand(index_folder, corpus, rebuild=rebuild)
+        (failed,) = outcomes(report, "failed")
+        assert (failed.location, report.articles) == ("sub", 3)
+        assert failed.reason == "cannot be listed: Permission denied; its articles stay"
+
+
+def test_a_sync_with_nothing_to_split_does_not_import_the_splitters_framework(built: Built, tmp_path: Path) -> None:
+    shutil.copytree(built.index, tmp_path / "index")
+    code = (
+        "import sys; from pathlib import Path; corpus, root, here = sys.argv[1:]; sys.path.insert(0, here);"
+        "from conftest import WordEmbedder; from assistant.generations import IndexFolder;"
+        "from assistant.sync import synchronise;"
+        "report = synchronise(IndexFolder(Path(root)), WordEmbedder(), corpus=Path(corpus), passage_words=90, overlap_words=25);"
+        "print(report.count('unchanged'), [m for m in ('llama_index', 'chromadb') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, built.corpus, tmp_path / "index", Path(__file__).parent]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "12 []\n"
 
 
 # -- other models and sizes --------------------------------------------------------------------------------
@@ -383,7 +531,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = sync_clean(root / "corpus", root / "index")
     write_article(root / "corpus" / "a3.md", "Article 3", STONE, "2024-01-02", "The ferry is closed.")
     sync_clean(root / "corpus", root / "index")
-    assert folder.current() == 2
+    assert len(generations(folder)) == 2
     return Built(root / "corpus", root / "index", contents(sync_clean(root / "corpus", root / "clean")))
 
 
@@ -391,6 +539,11 @@ def _tear_pages(index: Path) -> None:
     path = index / "catalog.sqlite3"
     content = path.read_bytes()
     path.write_bytes(content[:8192] + b"\xff" * (len(content) - 8192))
+
+
+def _answering(index: Path) -> Path:
+    folder = IndexFolder(index)
+    return folder.generation(folder.current())
 
 
 def _halve(path: Path) -> None:
@@ -406,11 +559,12 @@ CATALOG_DAMAGE: dict[str, Callable[[Path], object]] = {
 OTHER_DAMAGE: dict[str, Callable[[Path], object]] = {
     "CURRENT garbage": lambda index: (index / "CURRENT").write_text("garbage"),
     "CURRENT empty": lambda index: (index / "CURRENT").write_text(""),
-    "CURRENT too high": lambda index: (index / "CURRENT").write_text("000099\n"),
-    "generation gone": lambda index: shutil.rmtree(index / "generations" / "000002"),
+    "CURRENT of no sync": lambda index: (index / "CURRENT").write_text("000099\n"),
+    "CURRENT too high": lambda index: (index / "CURRENT").write_text("9" * 15),
+    "generation gone": lambda index: shutil.rmtree(_answering(index)),
     "all generations gone": lambda index: shutil.rmtree(index / "generations"),
-    "generation cut": lambda index: _halve(index / "generations" / "000002" / "chroma.sqlite3"),
-    "generation without manifest": lambda index: (index / "generations" / "000002" / "sizes.json").unlink(),
+    "generation cut": lambda index: _halve(_answering(index) / "chroma.sqlite3"),
+    "generation without manifest": lambda index: (_answering(index) / "sizes.json").unlink(),
 }
 DAMAGE = {**CATALOG_DAMAGE, **OTHER_DAMAGE}
 
@@ -449,18 +603,83 @@ def test_a_rebuild_after_a_garbled_current_keeps_what_only_the_catalog_holds(
     assert "A tower stands" in texts(assistant, "tower")
 
 
-def test_a_rebuild_finds_damage_in_any_page_of_the_catalog(built: Built, tmp_path: Path) -> None:
-    """Here in the vectors, while the articles are whole."""
+@pytest.mark.parametrize("content", ["000099", "garbage"])
+def test_a_current_that_names_nothing_costs_no_article(
+    open_assistant: Callable[..., Assistant], extra: Path, index_folder: IndexFolder, content: str
+) -> None:
+    """Not even one whose file is gone: nothing is discarded after a generation that never was."""
+    assistant = open_assistant()
+    assistant.sync()
+    assistant.sync([extra])
+    shutil.rmtree(extra)
+    (index_folder.root / "CURRENT").write_text(content)
+    with pytest.raises(IndexDamaged):
+        assistant.sync()
+    assert assistant.sync(rebuild=True).articles == 4
+
+
+def test_a_reader_follows_an_index_that_was_deleted_and_made_anew(
+    open_assistant: Callable[..., Assistant], corpus: Path, index_folder: IndexFolder
+) -> None:
+    """In one process, so that Chroma's memory of paths would be in the way too."""
+    reader, writer = open_assistant(), open_assistant()
+    writer.sync()
+    assert "Mara Lind" in texts(reader, "bridge")
+    shutil.rmtree(index_folder.root)
+    write_article(corpus / "bridge.md", "The river bridge", STONE, "2024-03-01", "Tove Aal opened the bridge.")
+    writer.sync()
+    assert "Tove Aal" in texts(reader, "bridge")
+
+
+@pytest.mark.parametrize("damage", CATALOG_DAMAGE)
+def test_a_rebuild_remembers_the_sources_or_says_that_they_are_forgotten(
+    built: Built, extra: Path, tmp_path: Path, damage: str
+) -> None:
     shutil.copytree(built.index, tmp_path / "index")
-    path = tmp_path / "index" / "catalog.sqlite3"
+    folder = IndexFolder(tmp_path / "index")
+    sync = {"corpus": built.corpus, "passage_words": 90, "overlap_words": 25}
+    synchronise(folder, WordEmbedder(), chosen=[extra], **sync)
+    CATALOG_DAMAGE[damage](tmp_path / "index")
+    report = synchronise(folder, WordEmbedder(), rebuild=True, **sync)
+    told = [outcome.reason for outcome in outcomes(report, "skipped")]
+    if report.articles == 13:
+        assert told == []
+    else:
+        assert told == ["sources named before are forgotten; name them again"]
+
+
+def test_a_rebuild_of_a_catalog_whose_sources_can_be_read_remembers_them(
+    built: Built, extra: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(built.index, tmp_path / "index")
+    folder = IndexFolder(tmp_path / "index")
+    sync = {"corpus": built.corpus, "passage_words": 90, "overlap_words": 25}
+    synchronise(folder, WordEmbedder(), chosen=[extra], **sync)
+    _spoil_table(folder.catalog, "vectors")
+    report = synchronise(folder, WordEmbedder(), rebuild=True, **sync)
+    assert (report.articles, outcomes(report, "skipped")) == (13, [])
+
+
+def test_a_first_rebuild_has_forgotten_nothing(open_assistant: Callable[..., Assistant]) -> None:
+    assert counts(open_assistant().sync(rebuild=True)) == {"added": 3}
+
+
+def _spoil_table(path: Path, table: str) -> None:
     with closing(sqlite3.connect(path)) as db:
+        db.execute("pragma wal_checkpoint(truncate)")
         ((page, size),) = db.execute(
-            "select rootpage, page_size from sqlite_master, pragma_page_size where name = 'vectors'"
+            "select rootpage, page_size from sqlite_master, pragma_page_size where name = ?", (table,)
         )
     with path.open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
+
+
+def test_a_rebuild_finds_damage_in_any_page_of_the_catalog(built: Built, tmp_path: Path) -> None:
+    """Here in the vectors, while the articles are whole."""
+    shutil.copytree(built.index, tmp_path / "index")
     folder = IndexFolder(tmp_path / "index")
+    _spoil_table(folder.catalog, "vectors")
     synchronise(folder, WordEmbedder(), corpus=built.corpus, passage_words=90, overlap_words=25, rebuild=True)
     assert contents(folder) == built.clean
 
@@ -574,20 +793,78 @@ def test_a_killed_sync_leaves_the_old_answers_and_the_next_one_finishes(killed: 
         assert contents(folder) == killed.clean
         assert "new sentence of the tower" in texts(assistant, "sentence tower")
     # The two that were swapped in, whatever numbers the killed one used up.
-    assert generations(folder) == sorted({"000001", f"{folder.current():06d}"})
+    before = str(IndexFolder(killed.root / "before").current())
+    assert generations(folder) == [before, str(folder.current())]
     assert not (folder.root / "writer.json").exists()
 
 
 def test_a_reader_keeps_its_generation_though_a_killed_sync_used_up_a_number(killed: Killed, tmp_path: Path) -> None:
-    """Generation 2 was killed; what is kept beside 3 is 1, which readers may have open."""
+    """What is kept beside the new generation is the one that readers may have open, not the one between."""
     shutil.copytree(killed.root / "before", tmp_path / "index")
     folder = IndexFolder(tmp_path / "index")
-    folder.generation(2).mkdir()
-    catalog, index = Catalog(folder.catalog), VectorIndex(folder.generation(1))
+    opened = folder.current()
+    folder.generation(opened + 1).mkdir()
+    catalog, index = Catalog(folder.catalog), VectorIndex(folder.generation(opened))
     synchronise(folder, WordEmbedder(), corpus=killed.corpus, passage_words=90, overlap_words=25)
-    assert folder.current() == 3
     ids = [id_ for id_, _ in index.nearest(WordEmbedder().question("museum"), 10)]
-    assert len(catalog.passages(ids, 1)) == len(ids) == 3
+    assert len(catalog.passages(ids, opened)) == len(ids) == 3
     index.close()
     catalog.close()
-    assert generations(folder) == ["000001", "000003"]
+    assert generations(folder) == [str(opened), str(folder.current())]
+
+
+def test_what_a_killed_sync_of_a_source_embedded_outlives_other_syncs(
+    index_folder: IndexFolder, corpus: Path, extra: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync_by_hand(index_folder, corpus)
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "add_article", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            sync_by_hand(index_folder, corpus, chosen=[extra])
+    write_article(corpus / "bridge.md", "The river bridge", STONE, "2024-03-01", "Tove Aal opened the bridge.")
+    sync_by_hand(index_folder, corpus)
+    sync_by_hand(index_folder, corpus)
+    embedder = WordEmbedder()
+    report = synchronise(index_folder, embedder, corpus=corpus, chosen=[extra], passage_words=90, overlap_words=25)
+    assert (counts(report), embedder.embedded) == ({"added": 1}, [])
+
+
+def _interrupt(*arguments: object, **options: object) -> None:
+    raise KeyboardInterrupt
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+corpus, root, here, limit = sys.argv[1:]
+sys.path.insert(0, here)
+from conftest import WordEmbedder
+import chromadb.api.rust, filelock
+from assistant.errors import IndexUnusable
+from assistant.generations import IndexFolder
+from assistant.sync import synchronise
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
+try:
+    synchronise(IndexFolder(Path(root)), WordEmbedder(), corpus=Path(corpus), passage_words=90, overlap_words=25)
+except IndexUnusable as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(("limit", "sentences"), [(10, 1), (40_000, 2_000), (200_000, 1)])
+def test_without_room_a_sync_is_one_typed_line_and_the_index_answers_as_before(
+    built: Built, tmp_path: Path, limit: int, sentences: int
+) -> None:
+    """No file may grow beyond the limit: not writer.json, not the catalog, or not the copy of the generation."""
+    shutil.copytree(built.index, tmp_path / "index")
+    shutil.copytree(built.corpus, tmp_path / "corpus")
+    write_article(tmp_path / "corpus" / "new.md", "New", STONE, "2024-01-01", "The tunnel is new. " * sentences)
+    command = [sys.executable, "-c", FULL, tmp_path / "corpus", tmp_path / "index", Path(__file__).parent, str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1, done.stdout
+    folder = IndexFolder(tmp_path / "index")
+    before = IndexFolder(built.index).current()
+    assert folder.current() == before
+    assert sync_by_hand(folder, tmp_path / "corpus").articles == 13
+    assert generations(folder) == [str(before), str(folder.current())]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -132,6 +134,32 @@ def test_every_neighbour_is_found_in_the_order_of_exact_cosine(
         assert score == pytest.approx(float(vectors[int(id_)] @ vectors[count]), abs=1e-5)
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+import chromadb.api.rust
+from assistant.errors import IndexUnusable
+from assistant.vectors import Row, write_generation
+rows = [Row(f"p{i}", vector, "", None) for i, vector in enumerate(np.random.default_rng(0).normal(size=(3_000, 384)))]
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    write_generation(Path(sys.argv[1]), None, [], [rows])
+except IndexUnusable as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("limit", [10_000, 1_000_000], ids=["opening", "adding"])
+def test_without_room_writing_is_one_typed_line_and_makes_no_whole_generation(tmp_path: Path, limit: int) -> None:
+    command = [sys.executable, "-c", FULL, tmp_path / "1", str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1, done.stdout
+    assert "make room there, then type: assistant sync --rebuild" in done.stdout
+    with pytest.raises(IndexDamaged):
+        VectorIndex(tmp_path / "1")
+
+
 # -- verification ------------------------------------------------------------------------------------------
 
 
@@ -153,6 +181,18 @@ def test_a_row_that_is_not_what_it_should_be_fails_the_verification(four: Path, 
     with pytest.raises(IndexDamaged, match="passage a is not found") as failed:
         verify(four, 4, [sample])
     assert "assistant sync --rebuild" in str(failed.value)
+
+
+def test_verification_imports_nothing_from_the_working_directory(
+    four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a folder of downloads: neither its modules nor its settings for Chroma are ours."""
+    for name in ("numpy", "json", "chromadb", "assistant"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'CANARY')!r}, 'w')")
+    (tmp_path / ".env").write_text("CHROMA_API_IMPL=numpy.Hostile\n")
+    monkeypatch.chdir(tmp_path)
+    verify(four, 4, ROWS)
+    assert not (tmp_path / "CANARY").exists()
 
 
 # -- damage ------------------------------------------------------------------------------------------------

@@ -4,6 +4,6 @@ Formats are Markdown, plain text and saved HTML pages. What cannot be read is an
 (`ArticleUnreadable`), never an exception that ends a sync, and never half an article.
 """
 
-from assistant.sources.files import Item, Skipped, Unlisted, items, parse
+from assistant.sources.files import Item, Skipped, Unlisted, check_there, items, parse
 
-__all__ = ["Item", "Skipped", "Unlisted", "items", "parse"]
+__all__ = ["Item", "Skipped", "Unlisted", "check_there", "items", "parse"]

@@ -85,7 +85,7 @@ def items(source: str, root: Path) -> Iterator[Item | Skipped | Unlisted]:
     `source` is the key under which the articles are remembered. Folders that cannot be listed come last.
     Raises SourceMissing.
     """
-    mode = _mode(root)
+    mode = check_there(root)
     if stat.S_ISREG(mode):
         yield _item(source, root.parent, root)
         return
@@ -101,7 +101,6 @@ def items(source: str, root: Path) -> Iterator[Item | Skipped | Unlisted]:
         for name in sorted(name for name in files if not name.startswith(".")):
             yield _item(source, root, Path(folder) / name)
 
-
     for error in unlisted:
         place = Path(error.filename)
         if place == root:
@@ -109,7 +108,8 @@ def items(source: str, root: Path) -> Iterator[Item | Skipped | Unlisted]:
         yield Unlisted(_relative(root, place), f"cannot be listed: {error.strerror}")
 
 
-def _mode(root: Path) -> int:
+def check_there(root: Path) -> int:
+    """The mode (see `stat`) of a file or folder. Raises SourceMissing."""
     try:
         return root.stat().st_mode
     except FileNotFoundError as error:
