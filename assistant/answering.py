@@ -8,10 +8,11 @@ probability that the best one's words are right. tests/benchmarks/confidence.py 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from assistant.questions import anchors, wanted
+from assistant.questions import anchors, fits, wanted
 from assistant.schema import Answer, Article, Citation, Hit, Span
 from assistant.splitting import widen
 from assistant.words import content_words, stem, words
@@ -23,11 +24,16 @@ _COMES_CLOSE = 1.5
 _SAME_SAID = 0.6
 """Share of the shorter sentence's words that a sentence repeats if it says the same."""
 
-RANKED_BY = ("span", "score", "dense", "covered", "unmentioned")
-_RANKING = {"span": 0.272, "score": 2.282, "dense": 2.226, "covered": 1.788, "unmentioned": 0.614}
-_CONFIDENCE = {
-    "bias": -2.229, "span": 0.183, "score": 0.739, "dense": 1.518, "covered": 0.559, "unmentioned": -0.717,
+RANKED_BY = ("span", "score", "dense", "covered", "near", "fits", "unmentioned")
+_RANKING = {
+    "span": 0.272, "score": 2.282, "dense": 2.226, "covered": 1.788, "near": 0.0, "fits": 0.0, "unmentioned": 0.614,
 }  # fmt: skip
+_CONFIDENCE = {
+    "bias": -2.229, "span": 0.183, "score": 0.739, "dense": 1.518, "covered": 0.559, "near": 0.0, "fits": 0.0,
+    "unmentioned": -0.717,
+}  # fmt: skip
+
+_SENTENCE_END = re.compile(r"[.!?][”\"’)]*\s+|\n+")
 
 Sentences = Callable[[Article], Sequence[tuple[int, int]]]
 
@@ -40,6 +46,10 @@ class Evidence:
     span: Span
     covered: float
     """Share, by rarity, of the question's words that the passage or its title holds, 0..1."""
+    near: float
+    """The same of the sentence that holds the span, and without the title."""
+    fits: bool
+    """Whether the span has the form that the question wants: a figure, a time, a name."""
     unmentioned: tuple[str, ...]
     """Names, years and figures of the question that neither the passage nor its title holds."""
 
@@ -65,6 +75,8 @@ def features(evidence: Evidence) -> dict[str, float]:
         "score": evidence.hit.score,
         "dense": evidence.hit.dense,
         "covered": evidence.covered,
+        "near": evidence.near,
+        "fits": float(evidence.fits),
         "unmentioned": float(min(len(evidence.unmentioned), 3)),
     }
 
@@ -83,16 +95,27 @@ def weigh(question: str, hits: Sequence[Hit], spans: Sequence[Span], frequencies
     """Evidence, best first. `frequencies` counts the index's passages that hold each asked word (see `rarity`)."""
     rarities = {stem(word): rarity(count) for word, count in frequencies.items()}
     total = sum(rarities.values()) or 1.0
-    named = anchors(question)
+    named, want = anchors(question), wanted(question)
     found = []
+
+    def share(held: set[str]) -> float:
+        return sum(weight for s, weight in rarities.items() if s in held) / total
+
     for hit, span in zip(hits, spans, strict=True):
         if not span.text:
             continue
         held = {stem(word.text) for word in words(f"{hit.article.title}\n{hit.text}")}
-        covered = sum(weight for s, weight in rarities.items() if s in held) / total
+        around = {stem(word.text) for word in words(_sentence_around(hit.text, span))}
         unmentioned = tuple(n.text for n in named if not all(stem(w.text) in held for w in words(n.text)))
-        found.append(Evidence(hit, span, covered, unmentioned))
+        found.append(Evidence(hit, span, share(held), share(around), fits(want, span.text), unmentioned))
     return sorted(found, key=lambda e: (-e.rank, e.hit.passage.id))
+
+
+def _sentence_around(text: str, span: Span) -> str:
+    """From the sentence end before the span to the one behind it; rough, since only words are counted in it."""
+    before = [match.end() for match in _SENTENCE_END.finditer(text, 0, span.start)]
+    behind = _SENTENCE_END.search(text, span.end)
+    return text[before[-1] if before else 0 : behind.start() if behind else len(text)]
 
 
 def rarity(count: int) -> float:

@@ -8,6 +8,7 @@ int8 ONNX without torch.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -32,6 +33,7 @@ _TRIED = 20
 """Best spans looked at until one says more than the question does."""
 
 _NO_SPAN = -99.0
+_CURRENCY = re.compile(r"(?:\b[A-Z]{1,2})?[$€£¥]$")
 
 Logits = NDArray[np.float32]
 
@@ -102,7 +104,10 @@ class OnnxReader:
 
 
 def best_span(start: Logits, end: Logits, encoding: Encoding, text: str, asked: frozenset[str]) -> Span:
-    """The likeliest span of at most 30 tokens that says something the question does not; empty if there is none."""
+    """The likeliest span of at most 30 tokens, in one paragraph, that says something the question does not.
+
+    Empty if there is none.
+    """
     inside = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 1]
     if not inside:
         return Span(0, 0, "", _NO_SPAN)
@@ -110,6 +115,8 @@ def best_span(start: Logits, end: Logits, encoding: Encoding, text: str, asked: 
     nothing = float(start[0] + end[0])
     for a, b, total in _likeliest(start[first:last], end[first:last]):
         begin, stop = _whole_words(text, encoding.offsets[first + a][0], encoding.offsets[first + b][1])
+        if "\n" in text[begin:stop]:
+            continue
         if any(stem(word.text) not in asked for word in content_words(text[begin:stop])):
             return Span(begin, stop, text[begin:stop], total - nothing)
     return Span(0, 0, "", _NO_SPAN)
@@ -130,7 +137,10 @@ def _likeliest(start: Logits, end: Logits) -> Iterator[tuple[int, int, float]]:
 
 
 def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
-    """Widened to word boundaries: a token may be a piece of a word."""
+    """Widened to word boundaries and a currency's sign: a token may be a piece of a word, or of "US$56,200"."""
+    sign = _CURRENCY.search(text, max(start - 4, 0), start)
+    if sign and text[start].isdigit():
+        start = sign.start()
     while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
         start -= 1
     while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.answering import compose, confidence, features, rarity, weigh
+from assistant.answering import RANKED_BY, compose, confidence, features, rarity, weigh
 from assistant.schema import Answer, Article, Hit, Passage, Span
 from assistant.splitting import Splitter
 
@@ -150,4 +150,15 @@ def test_rarer_words_weigh_more(a: int, b: int) -> None:
 
 def test_features_are_the_ones_that_were_fitted() -> None:
     (evidence,) = weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 99.0)], KNOWN)
-    assert features(evidence) == {"span": 10.0, "score": 0.8, "dense": 0.8, "covered": 1.0, "unmentioned": 0.0}
+    assert features(evidence) == {
+        "span": 10.0, "score": 0.8, "dense": 0.8, "covered": 1.0, "near": 1.0, "fits": 1.0, "unmentioned": 0.0,
+    }  # fmt: skip
+    assert tuple(features(evidence)) == RANKED_BY
+
+
+def test_near_counts_the_span_s_own_sentence_only() -> None:
+    (cost,) = weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "12 million crowns", 1.0)], KNOWN)
+    (opened,) = weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 1.0)], KNOWN)
+    assert cost.covered == opened.covered == 1.0
+    assert cost.near == 0.0
+    assert opened.near == 1.0

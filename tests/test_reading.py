@@ -99,3 +99,14 @@ def test_the_shipped_model_is_small(reader: Reader) -> None:
 def test_a_missing_model_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="reinstall"):
         load_reader(tmp_path)
+
+
+def test_a_currency_s_sign_belongs_to_the_amount(reader: Reader) -> None:
+    text = "The tower in Vell was sold to a bank for US$56,200 in the spring."
+    assert "US$56,200" in reader.read("For how much was the tower sold?", [text])[0].text
+
+
+def test_a_span_stays_in_its_paragraph(reader: Reader) -> None:
+    text = "Who opened it?\n\nMara Lind\n\nWhen was that?\n\nIn 2019, on a rainy day in spring."
+    for question in ("Who opened it?", "When was it opened?", "What happened in spring?"):
+        assert "\n" not in reader.read(question, [text])[0].text

