@@ -21,6 +21,7 @@ MOST_CITATIONS = 3
 MOST_SENTENCES = 3
 _COMES_CLOSE = 1.5
 """How far, in rank, a further sentence of a why or how answer may lie below the best."""
+_MOSTLY = 0.5
 _SAME_SAID = 0.6
 """Share of the shorter sentence's words that a sentence repeats if it says the same."""
 
@@ -168,13 +169,18 @@ def _same_elsewhere(best: Evidence, evidence: Sequence[Evidence]) -> list[Eviden
     articles, texts = {best.hit.article.id}, {best.hit.text}
     found = []
     for other in evidence:
-        if other.span.score <= 0 or other.hit.article.id in articles or other.hit.text in texts:
+        if other.hit.article.id in articles or other.hit.text in texts or not _stands_alone(other):
             continue
         if _normalised(other.span.text) == same:
             found.append(other)
             articles.add(other.hit.article.id)
             texts.add(other.hit.text)
     return found
+
+
+def _stands_alone(evidence: Evidence) -> bool:
+    """Whether a person would see the answer in it: the reader does, or its sentence speaks of what was asked."""
+    return evidence.span.score > 0 or (evidence.near >= _MOSTLY and not evidence.unmentioned)
 
 
 def _normalised(text: str) -> tuple[str, ...]:

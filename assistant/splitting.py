@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from assistant.schema import Article, Passage, Split
 
-SPLITTER_VERSION = "2"
+SPLITTER_VERSION = "3"
 """Recorded in the index: raise it when the same article would be split differently."""
 
 _UNIT = re.compile(r"\w+|[^\w\s]")
@@ -51,6 +51,7 @@ class Splitter:
                 if passages and widened[0] <= passages[-1][0]:
                     passages.pop()
                 passages.append(widened)
+        passages = _headings_moved_on(article.text, sentences, passages)
         return Split(tuple(sentences), tuple(_passage(article, start, end) for start, end in passages))
 
     def _sentence_spans(self, text: str) -> list[tuple[int, int]]:
@@ -75,6 +76,31 @@ class Splitter:
             spans.append((start, start + len(chunk)))
             covered = max(covered, start + len(chunk))
         return spans
+
+
+def _headings_moved_on(
+    text: str, sentences: list[tuple[int, int]], passages: list[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """A heading at the end of a passage belongs to what follows: it opens the next passage instead."""
+    starts = [sentence[0] for sentence in sentences]
+    moved: list[tuple[int, int]] = []
+    carried: list[int] = []
+    for number, (begin, end) in enumerate(passages, 1):
+        start = min([begin, *carried])
+        first, behind = bisect.bisect_left(starts, start), bisect.bisect_left(starts, end)
+        carried = []
+        while number < len(passages) and behind > first and _is_heading(text, sentences[behind - 1]):
+            behind -= 1
+            carried.append(starts[behind])
+        if behind > first:
+            moved.append((start, sentences[behind - 1][1]))
+    return moved
+
+
+def _is_heading(text: str, sentence: tuple[int, int]) -> bool:
+    start, end = sentence
+    alone = text[max(start - 1, 0) : start] in ("", "\n") and text[end : end + 1] in ("", "\n")
+    return alone and _is_short_line(text[start:end])
 
 
 def _joined(sentences: list[str]) -> list[str]:

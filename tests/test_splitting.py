@@ -183,3 +183,13 @@ def test_the_real_page_is_searched_for_its_prose_only():
     for line in prose:
         for sentence in re.split(r"(?<=[.?!]) ", line.strip()):
             assert sentence in searched
+
+
+def test_a_heading_opens_the_passage_that_follows_it() -> None:
+    sentence = "The river bridge was opened by the mayor on a rainy day in spring. "
+    text = f"{sentence * 6}".strip() + "\n\nWhat it cost\n\n" + f"{sentence * 6}".strip()
+    split = Splitter(90, 25).split(Article("a", "A", text))
+    texts = [text[passage.start : passage.end] for passage in split.passages]
+    assert len(texts) > 1
+    assert any(found.startswith("What it cost") or "\n\nWhat it cost\n\n" in found for found in texts)
+    assert not any(found.endswith("What it cost") for found in texts)
