@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from assistant.questions import anchors, fits, wanted
+from assistant.questions import anchors, wanted
 from assistant.schema import Answer, Article, Citation, Hit, Span
 from assistant.splitting import widen
 from assistant.words import content_words, stem, words
@@ -25,14 +25,17 @@ _MOSTLY = 0.5
 _SAME_SAID = 0.6
 """Share of the shorter sentence's words that a sentence repeats if it says the same."""
 
-RANKED_BY = ("span", "score", "dense", "covered", "near", "fits", "unmentioned")
-_RANKING = {
-    "span": 0.272, "score": 2.282, "dense": 2.226, "covered": 1.788, "near": 0.0, "fits": 0.0, "unmentioned": 0.614,
-}  # fmt: skip
+RANKED_BY = ("span", "dense", "lexical", "covered", "unmentioned", "explains")
+_RANKING = {"span": 0.265, "dense": 2.282, "lexical": 1.999, "covered": 0.257, "unmentioned": 0.0, "explains": 0.0}
 _CONFIDENCE = {
-    "bias": -2.229, "span": 0.183, "score": 0.739, "dense": 1.518, "covered": 0.559, "near": 0.0, "fits": 0.0,
-    "unmentioned": -0.717,
-}  # fmt: skip
+    "bias": -4.147,
+    "span": 0.288,
+    "dense": 0.856,
+    "lexical": 2.749,
+    "covered": 0.0,
+    "unmentioned": -0.449,
+    "explains": 0.0,
+}
 
 _SENTENCE_END = re.compile(r"[.!?][”\"’)]*\s+|\n+")
 
@@ -49,10 +52,10 @@ class Evidence:
     """Share, by rarity, of the question's words that the passage or its title holds, 0..1."""
     near: float
     """The same of the sentence that holds the span, and without the title."""
-    fits: bool
-    """Whether the span has the form that the question wants: a figure, a time, a name."""
     unmentioned: tuple[str, ...]
     """Names, years and figures of the question that neither the passage nor its title holds."""
+    explains: bool
+    """Whether the question wants sentences: the reader, which learnt short answers, is less sure of these."""
 
     @property
     def start(self) -> int:
@@ -73,12 +76,11 @@ def features(evidence: Evidence) -> dict[str, float]:
     """What ranking and confidence go by; the span's score is capped so that it cannot outvote all else."""
     return {
         "span": max(min(evidence.span.score, 10.0), -10.0),
-        "score": evidence.hit.score,
         "dense": evidence.hit.dense,
+        "lexical": evidence.hit.lexical,
         "covered": evidence.covered,
-        "near": evidence.near,
-        "fits": float(evidence.fits),
         "unmentioned": float(min(len(evidence.unmentioned), 3)),
+        "explains": float(evidence.explains),
     }
 
 
@@ -96,7 +98,7 @@ def weigh(question: str, hits: Sequence[Hit], spans: Sequence[Span], frequencies
     """Evidence, best first. `frequencies` counts the index's passages that hold each asked word (see `rarity`)."""
     rarities = {stem(word): rarity(count) for word, count in frequencies.items()}
     total = sum(rarities.values()) or 1.0
-    named, want = anchors(question), wanted(question)
+    named, explains = anchors(question), not wanted(question).short
     found = []
 
     def share(held: set[str]) -> float:
@@ -106,13 +108,13 @@ def weigh(question: str, hits: Sequence[Hit], spans: Sequence[Span], frequencies
         if not span.text:
             continue
         held = {stem(word.text) for word in words(f"{hit.article.title}\n{hit.text}")}
-        around = {stem(word.text) for word in words(_sentence_around(hit.text, span))}
+        around = {stem(word.text) for word in words(sentence_around(hit.text, span))}
         unmentioned = tuple(n.text for n in named if not all(stem(w.text) in held for w in words(n.text)))
-        found.append(Evidence(hit, span, share(held), share(around), fits(want, span.text), unmentioned))
+        found.append(Evidence(hit, span, share(held), share(around), unmentioned, explains))
     return sorted(found, key=lambda e: (-e.rank, e.hit.passage.id))
 
 
-def _sentence_around(text: str, span: Span) -> str:
+def sentence_around(text: str, span: Span) -> str:
     """From the sentence end before the span to the one behind it; rough, since only words are counted in it."""
     before = [match.end() for match in _SENTENCE_END.finditer(text, 0, span.start)]
     behind = _SENTENCE_END.search(text, span.end)

@@ -95,31 +95,6 @@ def _which(following: list[str]) -> Wanted:
     return Wanted("thing", tuple(head))
 
 
-_PERCENT = re.compile(r"%|\bper ?cent", re.IGNORECASE)
-_FIGURE = re.compile(
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|twenty|thirty|forty|fifty|hundred|"
-    r"thousand|million|billion|half|third|quarter|none|both|single)s?\b",
-    re.IGNORECASE,
-)
-_TIME = re.compile(
-    r"\d{4}|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday|"
-    r"wednesday|thursday|friday|saturday|sunday|century|centuries|decade|spring|summer|autumn|winter|year|day|night)",
-    re.IGNORECASE,
-)
-_SHARES = frozenset(("percentage", "percent", "share", "margin"))
-
-
-def fits(want: Wanted, answer: str) -> bool:
-    """Whether the words have the form that is wanted: a figure, a percentage, a time, a name, a word."""
-    if want.kind == "number":
-        return bool(_FIGURE.search(answer)) and (not _SHARES & set(want.head) or bool(_PERCENT.search(answer)))
-    if want.kind == "time":
-        return bool(_TIME.search(answer))
-    if want.kind in ("person", "place"):
-        return any(word.capitalised for word in words(answer))
-    return any(not word.number for word in words(answer))
-
-
 def anchors(question: str) -> list[Name]:
     """Names, codes, years and figures in the question: an answer that has nothing to do with one is no answer."""
     return names(question, sentence_start_counts=False)

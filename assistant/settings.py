@@ -35,8 +35,8 @@ class Settings:
     """Share of the dense score in the fused one, the rest is lexical; tests/benchmarks/retrieval.py --tune chose it."""
     read: int = 24
     """Passages that the reader reads for one question."""
-    threshold: float = 0.5
-    """The least confidence that gives an answer; below it the assistant abstains."""
+    threshold: float = 0.35
+    """The least confidence that gives an answer; below it the assistant abstains. confidence.py chose it."""
 
     def __post_init__(self) -> None:
         for name in ("corpus", "index"):

@@ -151,8 +151,13 @@ def test_rarer_words_weigh_more(a: int, b: int) -> None:
 def test_features_are_the_ones_that_were_fitted() -> None:
     (evidence,) = weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 99.0)], KNOWN)
     assert features(evidence) == {
-        "span": 10.0, "score": 0.8, "dense": 0.8, "covered": 1.0, "near": 1.0, "fits": 1.0, "unmentioned": 0.0,
-    }  # fmt: skip
+        "span": 10.0,
+        "dense": 0.8,
+        "lexical": 0.8,
+        "covered": 1.0,
+        "unmentioned": 0.0,
+        "explains": 0.0,
+    }
     assert tuple(features(evidence)) == RANKED_BY
 
 

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import squad
 from rich.progress import track
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold
 
@@ -102,28 +103,49 @@ def observe(assistant: Assistant, kind: str, asked: squad.Asked) -> list[dict[st
     """What the assistant saw in each passage it read, best first, and whether its words were right."""
     _, evidence, _ = assistant._gather(assistant._index(), asked.question, Filter(), _Clock())
     return [
-        {
-            **answering.features(e),
-            "weight": EXPECTED[kind] / SAMPLED[kind],
-            "right": float(max((f1(e.span.text, gold) for gold in asked.answers), default=0.0) >= 0.6),
-        }
+        {**answering.features(e), "weight": EXPECTED[kind] / SAMPLED[kind], "right": float(is_right(e, asked))}
         for e in evidence
     ]
 
 
+def is_right(evidence: answering.Evidence, asked: squad.Asked) -> bool:
+    """A short answer shares three fifths of its words with a gold one; a sentence holds a gold one."""
+    if any(f1(evidence.span.text, gold) >= 0.6 for gold in asked.answers):
+        return True
+    sentence = answering.sentence_around(evidence.hit.text, evidence.span).lower()
+    return evidence.explains and any(gold.lower() in sentence for gold in asked.answers)
+
+
 def fit(rows: Sequence[dict[str, float]], names: Sequence[str]) -> tuple[dict[str, float], np.ndarray]:
     """Constants by name, and for each row the probability from a fit to the other four fifths."""
-    x = np.array([[row[name] for name in names] for row in rows])
+    x = np.array([[1.0, *(row[name] for name in names)] for row in rows])
     y, weights = (np.array([row[name] for row in rows]) for name in ("right", "weight"))
-    model = LogisticRegression(C=10.0, max_iter=2000)
     apart = np.zeros(len(rows))
     for train, test in KFold(5, shuffle=True, random_state=1).split(x):
-        apart[test] = model.fit(x[train], y[train], weights[train]).predict_proba(x[test])[:, 1]
+        apart[test] = expit(x[test] @ logistic(x[train], y[train], weights[train], names))
     share = np.average(y, weights=weights)
     print(f"{len(rows):,} rows, {share:.3f} right, AUROC {roc_auc_score(y, apart, sample_weight=weights):.3f}")
-    model.fit(x, y, weights)
-    constants = {"bias": model.intercept_[0], **dict(zip(names, model.coef_[0], strict=True))}
-    return {name: round(float(value), 3) for name, value in constants.items()}, apart
+    constants = logistic(x, y, weights, names)
+    return {name: round(float(value), 3) for name, value in zip(("bias", *names), constants, strict=True)}, apart
+
+
+def logistic(x: np.ndarray, y: np.ndarray, weights: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Logistic regression in which more of what speaks for an answer never counts against it.
+
+    Only `unmentioned` speaks against it. Without these bounds features that overlap (two searches, shared words) get
+    large weights of opposite signs, which hold for this data alone.
+    """
+
+    def loss(constants: np.ndarray) -> tuple[float, np.ndarray]:
+        z = x @ constants
+        penalty = 0.01 * constants[1:]
+        gradient = x.T @ (weights * (expit(z) - y))
+        gradient[1:] += penalty
+        return float(weights @ (np.logaddexp(0, z) - y * z) + penalty @ constants[1:] / 2), gradient
+
+    signs = {"unmentioned": (None, 0.0), "explains": (None, None)}
+    bounds = [(None, None), *(signs.get(name, (0.0, None)) for name in names)]
+    return minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
 
 
 def main() -> None:
@@ -152,6 +174,11 @@ def main() -> None:
     sure, probabilities = fit(best, answering.RANKED_BY)
     print("Confidence:", json.dumps(sure))
     right, weight = (np.array([row[name] for row in best]) for name in ("right", "weight"))
+    silent = np.array([row["weight"] < 1 for row in best])
+    thresholds = np.arange(0.2, 0.71, 0.05)
+    good = [np.average(np.where(probabilities >= t, right, silent), weights=weight) for t in thresholds]
+    print("Answered rightly, or rightly not answered, by threshold:")
+    print({round(float(t), 2): round(float(share), 3) for t, share in zip(thresholds, good, strict=True)})
     for low in np.arange(0, 1, 0.1):
         inside = (probabilities >= low) & (probabilities < low + 0.1)
         if inside.any():
