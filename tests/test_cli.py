@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -15,8 +16,9 @@ import pytest
 from click.testing import CliRunner
 from conftest import CORPUS, write_article
 
-from assistant import __version__
-from assistant.cli import cli
+from assistant import Assistant, __version__
+from assistant.cli import _bring_up_to_date, cli
+from assistant.errors import IndexMismatch, SourceMissing
 
 COMMANDS = ("ask", "chat", "list", "search", "show", "status", "sync")
 
@@ -173,3 +175,22 @@ def test_every_option_is_explained() -> None:
         assert command.help
         assert all(option.help for option in command.params if isinstance(option, click.Option)), name
         assert CliRunner().invoke(cli, [name, "--help"]).exit_code == 0
+
+
+def test_starting_the_page_makes_an_index_of_another_make_anew(
+    open_assistant: Callable[..., Assistant], capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_assistant().sync()
+    other = open_assistant(passage_words=40, overlap_words=10)
+    with pytest.raises(IndexMismatch):
+        other.search("bridge")
+    _bring_up_to_date(other)
+    assert other.search("bridge")[0].article.location == "bridge.md"
+    assert "doing that now" in capsys.readouterr().err
+
+
+def test_an_empty_corpus_is_said_with_the_next_step(open_assistant: Callable[..., Assistant], corpus: Path) -> None:
+    for path in corpus.iterdir():
+        path.unlink()
+    with pytest.raises(SourceMissing, match="files there, then type: assistant sync"):
+        _bring_up_to_date(open_assistant())
