@@ -173,7 +173,7 @@ def main() -> None:
                 print(table("SQuAD paragraphs", len(asked), results["squad"]))
         settings = Settings(
             corpus=ROOT / "corpus",
-            index=work / f"corpus-index-{options.passage_words}",
+            index=Path(temporary) / "corpus-index",
             passage_words=options.passage_words,
         )
         with Assistant.open(settings=settings) as assistant:
