@@ -37,7 +37,7 @@ CSS = """
 .card { border: 1px solid var(--border-color-primary); border-radius: 10px; padding: .7rem .85rem; margin: 0 0 .7rem;
         background: var(--background-fill-primary); }
 .card h3 { font-size: .98rem; margin: 0 0 .1rem; overflow-wrap: anywhere; }
-.card p.passage { margin: .45rem 0 .2rem; line-height: 1.5; overflow-wrap: anywhere; }
+.card p.passage { margin: .45rem 0 .2rem; line-height: 1.5; white-space: pre-line; overflow-wrap: anywhere; }
 .card mark { background: #ffe58a; color: #1a1a1a; padding: .05em .1em; border-radius: 3px; }
 .card details { margin-top: .35rem; font-size: .92rem; }
 .card details p { white-space: pre-line; line-height: 1.5; overflow-wrap: anywhere; }
