@@ -22,11 +22,13 @@ MOST_SENTENCES = 3
 _COMES_CLOSE = 1.5
 """How far, in rank, a further sentence of a why or how answer may lie below the best."""
 _MOSTLY = 0.5
+"""Share, by rarity, of the question's words in a sentence that speaks of what was asked."""
 _SAME_SAID = 0.6
 """Share of the shorter sentence's words that a sentence repeats if it says the same."""
 
-RANKED_BY = ("span", "dense", "lexical", "covered", "unmentioned", "explains")
 _RANKING = {"span": 0.272, "dense": 2.421, "lexical": 1.723, "covered": 0.245, "unmentioned": 0.0, "explains": 0.786}
+RANKED_BY = tuple(_RANKING)
+"""The names in `features`, in the order of the fits."""
 _CONFIDENCE = {
     "bias": -4.24,
     "span": 0.303,

@@ -195,10 +195,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone: nothing is left to say, not even at exit.
-        sys.stderr.close()
-        sys.exit(0)
 
 
 # -- shared by the commands --------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ int8 ONNX without torch.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -65,10 +66,18 @@ class OnnxReader:
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()
-        self._untruncated: Tokenizer = Tokenizer.from_file(str(tokenizer))
-        self._untruncated.no_padding()
-        self._untruncated.no_truncation()
         self._tokenizer.enable_truncation(_PAIR_TOKENS, strategy="only_second")
+        self._tokenizer_file = tokenizer
+
+    @functools.cached_property
+    def _untruncated(self) -> Tokenizer:
+        """A second one, since the first refuses to shorten a question without a text; few questions need it."""
+        from tokenizers import Tokenizer
+
+        tokenizer: Tokenizer = Tokenizer.from_file(str(self._tokenizer_file))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
 
     def read(self, question: str, texts: Sequence[str]) -> list[Span]:
         question = self._shortened(question)
@@ -87,6 +96,9 @@ class OnnxReader:
 
     def _shortened(self, question: str) -> str:
         """The question's first 64 tokens: room is left for the text."""
+        if len(question) <= _QUESTION_TOKENS:
+            # No token is shorter than a character.
+            return question
         offsets = self._untruncated.encode(question, add_special_tokens=False).offsets
         return question[: offsets[_QUESTION_TOKENS - 1][1]] if len(offsets) > _QUESTION_TOKENS else question
 
