@@ -16,6 +16,7 @@ LAYERS = [
     {"cli"},
     {"server"},
     {"chat"},
+    {"evaluation"},
     {"assistant"},
     {"conversation", "retrieval", "reading", "answering"},
     {"questions"},
@@ -45,7 +46,7 @@ HOMES = {
     "rich": {"cli"},
     "trafilatura": {"sources"},
     "lxml": {"sources"},
-    "yaml": {"sources"},
+    "yaml": {"sources", "evaluation"},
     "markdown_it": {"sources"},
     "filelock": {"generations"},
 }
