@@ -143,6 +143,14 @@ class Assistant:
             index = self._index()
             return index.catalog.names_of_sources(index.generation)
 
+    def models(self) -> dict[str, str]:
+        """The embedding model and the reader, by fingerprint. Raises ModelUnavailable."""
+        reader = self._reader
+        return {
+            "embedding": self._embedder.fingerprint,
+            "reader": getattr(reader, "fingerprint", None) or type(reader).__name__,
+        }
+
     def status(self) -> dict[str, Any]:
         """What is indexed, from where, with which models. Raises IndexMissing."""
         with self._lock:
@@ -180,12 +188,15 @@ class Assistant:
         since: Day = None,
         until: Day = None,
         source: str | None = None,
+        threshold: float | None = None,
     ) -> Answer:
         """An answer with citations, or an abstention with the nearest passages.
 
         `since` and `until` are inclusive days (date or "YYYY-MM-DD") of publication; `source` is an outlet's name.
+        `threshold` stands for the settings' one: with 0 it says what it would otherwise hold back.
         Raises InvalidQuestion, InvalidSetting, IndexMissing.
         """
+        threshold = replace(self.settings, threshold=threshold).threshold if threshold is not None else None
         question = questions.cleaned(question)
         asked = questions.checked(standalone(question, history))
         where = make_filter(since, until, source)
@@ -203,7 +214,7 @@ class Assistant:
                     evidence,
                     frequencies,
                     lambda article: index.catalog.sentences(article.id, index.generation),
-                    threshold=self.settings.threshold,
+                    threshold=self.settings.threshold if threshold is None else threshold,
                 )
             clock.lap("answer")
         return replace(answer, timings={**clock.laps, "total": clock.total})

@@ -8,6 +8,7 @@ int8 ONNX without torch.
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -68,6 +69,13 @@ class OnnxReader:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(_PAIR_TOKENS, strategy="only_second")
         self._tokenizer_file = tokenizer
+        self._model_file = model
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Of the weights: the first digits of their SHA-256."""
+        with self._model_file.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
     @functools.cached_property
     def _untruncated(self) -> Tokenizer:

@@ -32,6 +32,7 @@ FAILURES = (NOT_RETRIEVED, NOT_READ, READ_WRONG, CITED_WRONG, ABSTAINED, ANSWERE
 STAGES = (RIGHT, *FAILURES, STALE, DRAFT)
 
 _REGEX_SECONDS = 1.0
+_ALTERNATIVES_SHOWN = 3
 _AT_THE_ENDS = " .,;:!?'()"
 _APPROXIMATE = re.compile(r"(?:more than|nearly|about|over|around|almost|roughly|some|at least|a|an|the)\s+")
 
@@ -267,27 +268,32 @@ def exact_spans(answer: Answer) -> bool:
 # -- in words for people -------------------------------------------------------------------------------------------
 
 
-def expected(case: Case) -> str:
-    """What is expected, in one line."""
+def expected(case: Case, most: int = 1_000) -> str:
+    """What is expected, in one line that names at most `most` alternatives of each kind."""
     if case.abstain:
         return "no answer"
     parts = [
-        " or ".join(f'"{answer}"' for answer in case.answers),
+        _either([f'"{answer}"' for answer in case.answers], most),
         " and ".join(f'"{answer}"' for answer in case.all),
         str(case.number or ""),
         str(case.date or ""),
         case.regex and f"/{case.regex}/",
-        " or ".join(f"“{quote}”" for quote in case.quote),
+        _either([f"“{quote}”" for quote in case.quote], most),
     ]
-    return ", ".join(part for part in parts if part) or f"a citation of {' or '.join(case.articles)}"
+    return ", ".join(part for part in parts if part) or f"a citation of {_either(case.articles, most)}"
+
+
+def _either(alternatives: Sequence[str], most: int) -> str:
+    more = len(alternatives) - most
+    return " or ".join(alternatives[:most]) + (f" or {more} more" if more > 0 else "")
 
 
 def _detail(case: Case, answer: Answer, stage: str, said: str) -> str:
     if stage == CITED_WRONG:
         if not exact_spans(answer):
             return "a quote is not the article's own text"
-        wanted = " or ".join(case.articles) if not cites(case, answer) else " or ".join(f"“{q}”" for q in case.quote)
+        wanted = _either(case.quote if cites(case, answer) else case.articles, _ALTERNATIVES_SHOWN)
         cited = ", ".join(dict.fromkeys(c.article.location or c.article.id for c in answer.citations))
         return f"expected a citation of {wanted}, cited {cited}"
     given = f'would have said "{said}"' if answer.abstained and said else f'got "{said}"' if said else "got nothing"
-    return f"expected {expected(case)}, {given} ({answer.confidence:.2f})"
+    return f"expected {expected(case, _ALTERNATIVES_SHOWN)}, {given} ({answer.confidence:.2f})"
