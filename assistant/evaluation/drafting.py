@@ -95,6 +95,7 @@ def _third(base: str) -> str:
 
 
 _FORMS = _forms()
+_PARTICIPLES = frozenset({"been", *" ".join(_IRREGULAR.values()).split()})
 _MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
 _DATE = (
     rf"(?:(?:early |mid-|late |the end of )?{_MONTH}(?: \d{{1,2}})?(?:,? \d{{4}})?|\d{{1,2}} {_MONTH}(?: \d{{4}})?"
@@ -113,7 +114,8 @@ _FRONT = re.compile(
 _FRONT_DATE = re.compile(rf"(?P<front>(?:In|On|By|Since) {_DATE}) (?P<rest>(?:[A-Z]|the |a ).+)")
 # What follows a comma and can be left away.
 _APPENDED = re.compile(
-    r",?(?: (?:on|in|of|for|to|with|at|by|from|under))? (?:which|who|whose|where|while|although|because|but|so|though|whereas|including) .*"
+    r",?(?: (?:on|in|of|for|to|with|at|by|from|under))? (?:which|who|whose|where) .*"
+    r"|,? (?:while|although|because|but|so|though|whereas|including) .*"
     r"|, (?:and|with|according to|as|after|before|by|for|not|then) .*|(?: ?[—–]|[;:]) .*"
 )
 
@@ -266,7 +268,15 @@ def _subject(tokens: Sequence[str], text: str) -> str:
         return ""
     if first in ("The", "A", "An"):
         first = first.lower()
-    elif not re.search(rf"[\w,] {re.escape(first)}(?!\w)", text):
+    elif not rest[:1] or not rest[0][0].isupper():
+        return _lowered(tokens, text)
+    return " ".join([first, *rest])
+
+
+def _lowered(tokens: Sequence[str], text: str) -> str:
+    """With the first word as the text writes it elsewhere; empty if it is nowhere else."""
+    first, *rest = tokens
+    if not re.search(rf"[\w,] {re.escape(first)}(?!\w)", text):
         # Nowhere in the text is it a name, so that only its place makes it a capital.
         if not re.search(rf"[\w,] {re.escape(first.lower())}(?!\w)", text):
             return ""
@@ -276,7 +286,7 @@ def _subject(tokens: Sequence[str], text: str) -> str:
 
 def _clause(subject: str, verb: str, tail: Sequence[str]) -> Clause:
     following = tail[0]
-    has_object = verb in ("has", "have", "had") and (following in ("a", "an", "the") or following[0].isdigit())
+    has_object = verb in ("has", "have", "had") and following not in _PARTICIPLES and not following.endswith("ed")
     if verb in _BE and not has_object:
         return Clause(subject, verb, verb, "", " ".join(tail))
     base, helper = _FORMS[verb]
@@ -286,7 +296,8 @@ def _clause(subject: str, verb: str, tail: Sequence[str]) -> Clause:
 def _stands_alone(body: str) -> bool:
     """No comma but in a number or date, and no word that leans on another sentence."""
     plain = re.sub(rf"(?<=\d),(?=\d)|({_MONTH} \d{{1,2}}),", r"\1", body)
-    return "," not in plain and _LEANING.isdisjoint(word.text.lower() for word in words(body))
+    spoken = words(plain.replace("more than ", ""))
+    return "," not in plain and _LEANING.isdisjoint(word.text.lower() for word in spoken)
 
 
 # -- rules: a clause -> question, what is expected, tag ------------------------------------------------------------
@@ -401,7 +412,9 @@ def _swapped(given: Draft, other: str, paragraphs: Sequence[str]) -> Draft | Non
     named = [other if name == target else name for name in given.named]
     if any(all(name in paragraph for name in named) for paragraph in paragraphs):
         return None
-    question = re.sub(rf"(?<!\w){re.escape(target)}(?!\w)", lambda _: other, given.question, count=1)
+    question = re.sub(rf"(?<![\w–-]){re.escape(target)}(?![\w–-])", lambda _: other, given.question, count=1)
+    if question == given.question:
+        return None
     return Draft(question, {"abstain": True}, given.sentence, given.article, "unanswerable")
 
 
