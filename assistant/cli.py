@@ -165,6 +165,8 @@ def status(options: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"{'corpus' if key == 'corpus' else 'source':<9} {path}")
     for part, value in found["built_with"].items():
         click.echo(f"{part:<9} {value}" if len(part) < 10 else f"{part} {value}")
+    click.echo(f"reader    {found['reader']}")
+    click.echo(f"confidence {found['calibration']}")
 
 
 @cli.command()
