@@ -1,6 +1,6 @@
 """The command line: data on stdout, progress and notes on stderr, errors as one line with an exit code.
 
-Exit codes: 0 done, 1 a check failed (eval), 2 wrong usage or input, 3 it could not be done.
+Exit codes: 0 done, 1 a check failed (eval, calibrate), 2 wrong usage or input, 3 it could not be done.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from assistant.errors import AssistantError, IndexBusy, IndexMismatch, InvalidSe
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
     from assistant.evaluation.baseline import Comparison
+    from assistant.evaluation.calibrating import Fitted
     from assistant.evaluation.report import Report
     from assistant.evaluation.verdict import Verdict
     from assistant.schema import Answer, Article, Hit, SyncReport
@@ -169,6 +170,8 @@ def status(options: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"{'corpus' if key == 'corpus' else 'source':<9} {path}")
     for part, value in found["built_with"].items():
         click.echo(f"{part:<9} {value}" if len(part) < 10 else f"{part} {value}")
+    click.echo(f"reader    {found['reader']}")
+    click.echo(f"confidence {found['calibration']}")
 
 
 @cli.command("eval")
@@ -199,6 +202,49 @@ def eval_(options: dict[str, Any], /, files: tuple[str, ...], **wanted: Any) -> 
         _draft(options, wanted["draft"], files)
     else:
         sys.exit(_evaluate(options, files, **wanted))
+
+
+@cli.command()
+@click.argument("files", nargs=-1, type=click.Path())
+@click.option(
+    "--max-error",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Answer only what keeps wrong answers under this share, with 95 % confidence, as 0.1.",
+)
+@click.option("--reset", is_flag=True, help="Go back to the calibration that was shipped.")
+@_JSON
+@click.pass_obj
+def calibrate(
+    options: dict[str, Any], files: tuple[str, ...], *, max_error: float | None, reset: bool, as_json: bool
+) -> None:
+    """Fit the confidence to the cases of FILES, so that it comes true on your articles and questions.
+
+    The fit is kept in the index, for the reader in use. Fails (exit code 1) if --max-error cannot be promised, and
+    then changes nothing.
+    """
+    if reset == bool(files):
+        raise click.UsageError("name files of cases, or --reset")
+    with _indexed(options) as assistant:
+        if reset:
+            assistant.calibrate(None)
+            click.echo("The confidence is as shipped.")
+            return
+        from assistant.evaluation.calibrating import fit, observe
+        from assistant.evaluation.cases import load_cases
+
+        cases = load_cases(*files)
+        with _progress() as progress:
+            asked = observe(assistant, cases, progress)
+        fitted = fit(asked, assistant.calibration, max_error)
+        if fitted.calibration:
+            assistant.calibrate(fitted.calibration)
+    if as_json:
+        _print_json(fitted.to_dict())
+    else:
+        _print_fitted(fitted, max_error)
+    if not fitted.calibration:
+        sys.exit(1)
 
 
 @cli.command()
@@ -428,6 +474,28 @@ def _print_nearest(hits: tuple[Hit, ...]) -> None:
         click.echo("\nNearest passages:")
     for hit in hits[:3]:
         click.echo(f"- {_heading(hit.article)}\n  {' '.join(hit.text.split())}")
+
+
+def _print_fitted(fitted: Fitted, max_error: float | None) -> None:
+    click.echo(f"{fitted.cases} cases, {fitted.silent} of them without an answer in the articles")
+    click.echo(f"{'':<22}{'before':>8}{'now':>8}")
+    for name, was, now in (
+        ("Brier score", fitted.before.brier, fitted.after.brier),
+        ("calibration error", fitted.before.calibration_error, fitted.after.calibration_error),
+        ("area under risk", fitted.before.area, fitted.after.area),
+    ):
+        click.echo(f"{name:<22}{was:8.3f}{now:8.3f}")
+    click.echo("\n  confidence   cases   right")
+    for found in fitted.after.bins:
+        click.echo(f"  {found.probability:10.0%}{found.count:8}{found.right:8.0%}  {'█' * round(20 * found.right)}")
+    if fitted.calibration is None:
+        click.echo(f"\nNo threshold keeps to {max_error:.0%} wrong. It takes {fitted.needed}. Nothing was changed.")
+        return
+    kept_to = f"; at most {fitted.bound:.1%} wrong, with 95 % confidence" if max_error else ""
+    click.echo(
+        f"\nthreshold {fitted.calibration.threshold:.2f}: {fitted.answered} cases answered, "
+        f"{fitted.wrong} of them wrong{kept_to}"
+    )
 
 
 def _summary(report: SyncReport) -> str:

@@ -15,8 +15,8 @@ from assistant.evaluation.report import MadeWith, Report
 from assistant.evaluation.scoring import DRAFT, ERROR, NOT_RETRIEVED, STALE, Result, judge
 from assistant.schema import Article
 
-_NO_SETTING = ("corpus", "index", "embedding_model")
-"""Fields of Settings that name places; the model is known by its fingerprint."""
+_NO_SETTING = ("corpus", "index", "embedding_model", "reader")
+"""Fields of Settings that name places or models, which are known by their fingerprints."""
 
 
 def run(
@@ -76,6 +76,7 @@ def made_with(assistant: Assistant, articles: Sequence[Article]) -> MadeWith:
         [a.location, a.id, a.title, a.source, a.published.isoformat() if a.published else "", a.text] for a in articles
     )
     settings = {name: value for name, value in asdict(assistant.settings).items() if name not in _NO_SETTING}
+    settings["threshold"] = assistant.threshold
     return MadeWith(
         corpus=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
         articles=len(articles),
