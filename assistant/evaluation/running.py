@@ -76,6 +76,11 @@ def made_with(assistant: Assistant, articles: Sequence[Article]) -> MadeWith:
         [a.location, a.id, a.title, a.source, a.published.isoformat() if a.published else "", a.text] for a in articles
     )
     settings = {name: value for name, value in asdict(assistant.settings).items() if name not in _NO_SETTING}
+    calibration = json.dumps(asdict(assistant.calibration), sort_keys=True)
+    settings |= {
+        "threshold": assistant.threshold,
+        "calibration": hashlib.sha256(calibration.encode()).hexdigest()[:16],
+    }
     settings["threshold"] = assistant.threshold
     return MadeWith(
         corpus=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
