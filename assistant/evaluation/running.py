@@ -76,7 +76,7 @@ def made_with(assistant: Assistant, articles: Sequence[Article]) -> MadeWith:
         [a.location, a.id, a.title, a.source, a.published.isoformat() if a.published else "", a.text] for a in articles
     )
     settings = {name: value for name, value in asdict(assistant.settings).items() if name not in _NO_SETTING}
-    settings["threshold"] = assistant.threshold
+    settings |= {"threshold": assistant.threshold, "calibrated_on": assistant.calibration.cases}
     return MadeWith(
         corpus=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
         articles=len(articles),
