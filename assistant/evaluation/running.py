@@ -81,7 +81,6 @@ def made_with(assistant: Assistant, articles: Sequence[Article]) -> MadeWith:
         "threshold": assistant.threshold,
         "calibration": hashlib.sha256(calibration.encode()).hexdigest()[:16],
     }
-    settings["threshold"] = assistant.threshold
     return MadeWith(
         corpus=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
         articles=len(articles),
