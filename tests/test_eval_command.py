@@ -113,7 +113,7 @@ def test_all_outputs_are_written_and_a_baseline_compared(huawei: Assistant, tmp_
     (tmp_path / "b.json").write_text(json.dumps(kept), encoding="utf-8")
     done = evaluate(huawei, path, "--baseline", "b.json", folder=tmp_path)
     assert done.returncode == 1
-    assert "1 regression: wrong" in done.stdout
+    assert "1 regression: wrong (read but wrong)" in done.stdout
     assert evaluate(huawei, path, "--baseline", "b.json", "--max-regressions", 1, folder=tmp_path).returncode == 0
     kept["made_with"]["corpus"] = "another"
     (tmp_path / "b.json").write_text(json.dumps(kept), encoding="utf-8")

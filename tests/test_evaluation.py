@@ -288,7 +288,7 @@ def test_flips_are_listed_pairwise(tmp_path: Path) -> None:
     assert [c.result.case.id for c in found.mended] == ["mended"]
     assert [(c.was, c.result.stage) for c in found.moved] == [("not retrieved", "read but wrong")]
     assert (found.rewritten, found.new, found.gone, found.pairs) == (("reworded",), ("new",), ("gone",), 4)
-    assert decide(now, found).reasons == ("1 regression: broke",)
+    assert decide(now, found).reasons == ("1 regression: broke (not retrieved)",)
     assert decide(now, found, max_regressions=1).code == 0
 
 

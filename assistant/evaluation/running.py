@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from assistant.assistant import Assistant
 from assistant.errors import InputError, NothingToEvaluate
@@ -50,7 +50,10 @@ def names_of(articles: Sequence[Article]) -> set[str]:
 
 
 def ask(assistant: Assistant, case: Case, known: Collection[str]) -> Result:
-    """The result of one case; `known` are the names under which the corpus has its articles."""
+    """The result of one case; `known` are the names under which the corpus has its articles.
+
+    Of the hits of its answer the best one is kept.
+    """
     if case.draft:
         return Result(case, None, DRAFT, "a draft: look at it, then remove the line `draft: true`")
     if case.articles and not any(name in known for name in case.articles):
@@ -67,7 +70,8 @@ def ask(assistant: Assistant, case: Case, known: Collection[str]) -> Result:
             result = judge(case, answer, free, beyond)
     except InputError as error:
         return Result(case, None, ERROR, " ".join(str(error).split()))
-    return result
+    # Each hit brings its whole article along: kept, the hits of thousands of cases would fill the memory.
+    return replace(result, answer=replace(answer, hits=answer.hits[:1]))
 
 
 def made_with(assistant: Assistant, articles: Sequence[Article]) -> MadeWith:
