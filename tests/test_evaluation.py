@@ -96,6 +96,18 @@ def test_what_is_held_back_is_judged_too(open_assistant: Callable[..., Assistant
     assert found["mayor"].right
 
 
+def test_one_reading_gives_the_answers_that_two_would(open_assistant: Callable[..., Assistant]) -> None:
+    assistant = open_assistant(threshold=1.0)
+    assistant.sync()
+    question = "Who opened the bridge over the Orve?"
+    both = assistant.ask_at((None, 0.0), question)
+    apart = [assistant.ask(question), assistant.ask(question, threshold=0.0)]
+    assert [a.abstained for a in both] == [True, False]
+    assert [replace(a, timings={}) for a in both] == [replace(a, timings={}) for a in apart]
+    with pytest.raises(InvalidSetting, match="use 0 to 1"):
+        assistant.ask_at((None, 2.0), question)
+
+
 def test_filters_and_history_are_those_of_the_case(town: Assistant) -> None:
     asked = Case(
         "f",

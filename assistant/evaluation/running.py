@@ -1,4 +1,4 @@
-"""An assistant and cases -> a Report: each question is asked, and where that is silent, asked without a threshold."""
+"""An assistant and cases -> a Report: what is said to each question, and what is held back, judged."""
 
 from __future__ import annotations
 
@@ -60,10 +60,7 @@ def ask(assistant: Assistant, case: Case, known: Collection[str]) -> Result:
         return Result(case, None, STALE, f"not in the corpus: {', '.join(case.articles)}")
     where = {"since": case.since, "until": case.until, "source": case.source or None}
     try:
-        answer = assistant.ask(case.question, case.history, **where)  # type: ignore[arg-type]
-        free = None
-        if answer.abstained and not case.abstain:
-            free = assistant.ask(case.question, case.history, **where, threshold=0.0)  # type: ignore[arg-type]
+        answer, free = assistant.ask_at((None, 0.0), case.question, case.history, **where)  # type: ignore[arg-type]
         result = judge(case, answer, free)
         if result.stage == NOT_RETRIEVED:
             beyond = assistant.search(answer.asked, assistant.settings.candidates, **where)  # type: ignore[arg-type]
