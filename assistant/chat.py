@@ -156,7 +156,7 @@ def example_questions(corpus: Path) -> list[str]:
 
 
 def _source_choices(assistant: Assistant) -> list[str]:
-    return [_ANY_SOURCE, *assistant.sources()]
+    return [_ANY_SOURCE, *assistant.outlets()]
 
 
 def _message(gr: Any, role: str, markup: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ AssistantError                     exit code 3: it could not be done
 │  └ UnknownArticle
 ├ SourceMissing
 ├ ArticleUnreadable                one article; a sync goes on with the next
+├ ArticleGone                      one article; a sync takes it out
 ├ IndexMissing
 ├ IndexMismatch                    built with another model, corpus or version
 ├ IndexBusy                        another process is writing
@@ -48,6 +49,10 @@ class SourceMissing(AssistantError):
 
 class ArticleUnreadable(AssistantError):
     """One file holds no article that can be read; the message is the reason."""
+
+
+class ArticleGone(AssistantError):
+    """The one who published an article says that it is there no longer; the message is how."""
 
 
 class IndexMissing(AssistantError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 
@@ -27,7 +27,11 @@ class Article:
     language: str = ""
     licence: str = ""
     location: str = ""
-    """Where it was read: a path relative to its source, with forward slashes."""
+    """Where it was read: a path relative to its source, with forward slashes, or an address."""
+    updated: date | None = None
+    """The day of the last edit that the article itself states."""
+    fetched: date | None = None
+    """The day on which this text was taken from the web."""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that identify an article to a reader (not its text), as JSON values."""
@@ -36,10 +40,16 @@ class Article:
             "title": self.title,
             "source": self.source,
             "author": self.author,
-            "published": self.published.isoformat() if self.published else None,
+            "published": _iso(self.published),
+            "updated": _iso(self.updated),
+            "fetched": _iso(self.fetched),
             "url": self.url,
             "location": self.location,
         }
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
 
 
 @dataclass(frozen=True)
@@ -193,17 +203,67 @@ class Answer:
         }
 
 
-OUTCOMES = ("added", "changed", "unchanged", "removed", "skipped", "failed")
+@dataclass(frozen=True)
+class Source:
+    """Where articles come from, as an index remembers it.
+
+    `kind` is folder, file, glob, export, page, feed, sitemap or given (objects from Python); `place` is an absolute
+    path or an address. `key` names it in the catalog: "corpus", "given", or its place.
+    """
+
+    key: str
+    place: str
+    kind: str
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """Of an export: Article's field -> column."""
+    allow_private: bool = False
+    """Whether addresses in this machine's own networks may be asked."""
+    synced: datetime | None = None
+    """When a sync last read it, UTC."""
+    articles: int = 0
+
+    @property
+    def on_the_web(self) -> bool:
+        # "address" until it was asked for the first time what it is.
+        return self.kind in ("page", "feed", "sitemap", "address")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "place": self.place,
+            "kind": self.kind,
+            "mapping": dict(self.mapping),
+            "allow_private": self.allow_private,
+            "synced": self.synced.isoformat(timespec="seconds") if self.synced else None,
+            "articles": self.articles,
+        }
+
+
+@dataclass(frozen=True)
+class Validator:
+    """What a server said of the version that was fetched, to ask for a newer one only; "" where it said nothing."""
+
+    etag: str
+    modified: str
+    """Its Last-Modified header, as sent."""
+    digest: str
+    """The hash of what was made of it."""
+    stamp: str
+    """What the list that led to it said of its last change."""
+
+
+OUTCOMES = ("added", "changed", "renamed", "unchanged", "removed", "skipped", "failed")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sync did with one item of a source: `what` is one of OUTCOMES."""
+    """What a sync did with one item of a source: `what` is one of OUTCOMES, `source` the source's key."""
 
     what: str
     location: str
     title: str = ""
     reason: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,8 +276,9 @@ class SyncReport:
     passages: int
     seconds: float
 
-    def count(self, what: str) -> int:
-        return sum(outcome.what == what for outcome in self.outcomes)
+    def count(self, what: str, source: str | None = None) -> int:
+        """How many items had this outcome, of one source or of all."""
+        return sum(outcome.what == what and source in (None, outcome.source) for outcome in self.outcomes)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -227,7 +288,7 @@ class SyncReport:
             "seconds": round(self.seconds, 3),
             "counts": {what: self.count(what) for what in OUTCOMES},
             "outcomes": [
-                {"what": o.what, "location": o.location, "title": o.title, "reason": o.reason}
+                {"what": o.what, "location": o.location, "title": o.title, "reason": o.reason, "source": o.source}
                 for o in self.outcomes
                 if o.what != "unchanged"
             ],

@@ -48,6 +48,13 @@ HOMES = {
     "yaml": {"sources"},
     "markdown_it": {"sources"},
     "filelock": {"generations"},
+    "httpcore": {"sources"},
+    "protego": {"sources"},
+    "feedparser": {"sources"},
+    "htmldate": {"sources"},
+    "pypdf": {"sources"},
+    "docx": {"sources"},
+    "datasketch": {"copies"},
 }
 
 DATA_HOMES = {"CURRENT": {"generations"}, "catalog.sqlite3": {"generations"}}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from assistant.catalog import Catalog
 from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing, IndexUnusable
-from assistant.schema import Article, Filter, Passage, Split
+from assistant.schema import Article, Filter, Passage, Source, Split
 
 VECTOR = np.array([0.6, 0.8], dtype=np.float32)
 
@@ -189,8 +189,8 @@ def test_a_vector_that_a_living_passage_shares_survives_the_purge(catalog: Catal
 
 def test_sources_keep_the_order_in_which_they_were_first_named(catalog: Catalog) -> None:
     for key, path in (("z", "/z"), ("a", "/a"), ("m", "/m"), ("z", "/moved")):
-        catalog.remember_source(key, path)
-    assert list(catalog.sources().items()) == [("z", "/moved"), ("a", "/a"), ("m", "/m")]
+        catalog.remember_source(Source(key, path, "folder"))
+    assert [(s.key, s.place) for s in catalog.sources().values()] == [("z", "/moved"), ("a", "/a"), ("m", "/m")]
     catalog.forget_source("a")
     assert list(catalog.sources()) == ["z", "m"]
 

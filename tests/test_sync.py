@@ -182,7 +182,8 @@ def test_a_renamed_file_is_the_same_text_under_a_new_name(
     embedder.embedded.clear()
     (corpus / "bridge.md").rename(corpus / "crossing.md")
     report = assistant.sync()
-    assert counts(report) == {"added": 1, "unchanged": 2, "removed": 1}
+    assert counts(report) == {"renamed": 1, "unchanged": 2}
+    assert [(o.location, o.reason) for o in outcomes(report, "renamed")] == [("crossing.md", "was bridge.md")]
     assert embedder.embedded == []
     assert [hit.article.location for hit in assistant.search("Mara Lind", 100) if "Mara" in hit.text] == ["crossing.md"]
 
@@ -366,7 +367,7 @@ def test_only_a_remembered_source_can_be_forgotten_and_never_the_corpus(
 ) -> None:
     sync_by_hand(index_folder, corpus)
     for path in (extra, corpus, Path("corpus")):
-        with pytest.raises(SourceMissing, match="assistant status"):
+        with pytest.raises(SourceMissing, match="assistant sources"):
             sync_by_hand(index_folder, corpus, forget=[path])
 
 

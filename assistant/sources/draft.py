@@ -7,9 +7,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from assistant.errors import ArticleUnreadable
 from assistant.schema import Article
 from assistant.sources.cleaning import clean
 
+TEXT_LIMIT = 5_000_000
+"""Characters of one article; a long novel has two million."""
 _FIELD_LIMIT = 500
 _TITLE_LIMIT = 90
 
@@ -22,8 +25,41 @@ class Draft:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+ALIASES = {
+    "license": "licence",
+    "rights": "licence",
+    "date": "published",
+    "published_at": "published",
+    "publication_date": "published",
+    "pubdate": "published",
+    "modified": "updated",
+    "last_modified": "updated",
+    "lastmod": "updated",
+    "updated_at": "updated",
+    "accessed": "fetched",
+    "retrieved": "fetched",
+    "crawled": "fetched",
+    "lang": "language",
+    "outlet": "source",
+    "publisher": "source",
+    "site": "source",
+    "headline": "title",
+    "authors": "author",
+    "byline": "author",
+    "creator": "author",
+    "link": "url",
+    "permalink": "url",
+}
+"""Other usual names of Article's fields."""
+
+
 def to_article(draft: Draft, article_id: str, location: str) -> Article:
+    """Raises ArticleUnreadable if there is no text, or more than an article can have."""
     meta = draft.metadata
+    if not draft.text.strip():
+        raise ArticleUnreadable("empty: no text below its metadata")
+    if len(draft.text) > TEXT_LIMIT:
+        raise ArticleUnreadable(f"longer than {TEXT_LIMIT:,} characters; split it into articles")
     return Article(
         id=article_id,
         title=_line(meta.get("title")) or opening(draft.text),
@@ -31,6 +67,8 @@ def to_article(draft: Draft, article_id: str, location: str) -> Article:
         source=_line(meta.get("source")),
         author=_line(meta.get("author")),
         published=to_date(meta.get("published")),
+        updated=to_date(meta.get("updated")),
+        fetched=to_date(meta.get("fetched")),
         url=_line(meta.get("url")),
         language=_line(meta.get("language")),
         licence=_line(meta.get("licence")),
@@ -47,8 +85,11 @@ def _line(value: Any) -> str:
     return re.sub(r"\s+", " ", clean(str(value))).strip()[:_FIELD_LIMIT]
 
 
-def to_date(value: Any) -> dt.date | None:
-    """A date from YAML, ISO 8601 or a written date with day, month and year; None for anything else."""
+def to_date(value: Any, *, day_first: bool = False) -> dt.date | None:
+    """A date from YAML, ISO 8601 or a written date with day, month and year; None for anything else.
+
+    `day_first` reads 3/4/2024 as the third of April; 3.4.2024 is that always.
+    """
     if isinstance(value, dt.datetime):
         return value.date()
     if isinstance(value, dt.date):
@@ -60,11 +101,15 @@ def to_date(value: Any) -> dt.date | None:
         return None
     from dateutil import parser
 
+    value = value.strip()
+    dotted = re.match(r"\d{1,2}\.\s?\d{1,2}\.\s?\d{4}", value)
+    # Of a date that begins with its year, the month follows, whatever the place.
+    day_first = bool(dotted) or (day_first and not re.match(r"\d{4}", value))
     try:
         # Two defaults that differ in every part: a date that takes part of either was incomplete.
         # A date is the place's own: time zones, which dateutil knows only in part, play no role.
-        first = parser.parse(value.strip(), default=dt.datetime(2000, 1, 1), ignoretz=True)
-        second = parser.parse(value.strip(), default=dt.datetime(2004, 2, 2), ignoretz=True)
+        first = parser.parse(value, default=dt.datetime(2000, 1, 1), ignoretz=True, dayfirst=day_first)
+        second = parser.parse(value, default=dt.datetime(2004, 2, 2), ignoretz=True, dayfirst=day_first)
     except (ValueError, ArithmeticError):
         # Arithmetic: dateutil makes Decimals of digits, and has too many of them in some.
         return None
