@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from conftest import WordEmbedder, write_article
 
-from assistant import Assistant, Settings, vectors
+from assistant import Assistant, Settings, sync, vectors
 from assistant.catalog import Catalog
 from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing, ModelUnavailable, SourceMissing
 from assistant.generations import IndexFolder
@@ -312,6 +312,54 @@ def remembered(folder: IndexFolder) -> set[str]:
         return set(catalog.sources())
     finally:
         catalog.close()
+
+
+def test_a_bare_sync_of_named_sources_does_not_bring_in_the_bundled_corpus(
+    index_folder: IndexFolder, extra: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "default_corpus", lambda: corpus)
+    assert sync_by_hand(index_folder, corpus, chosen=[extra]).articles == 1
+    assert counts(sync_by_hand(index_folder, corpus)) == {"unchanged": 1}
+    assert remembered(index_folder) == {str(extra)}
+    assert sync_by_hand(index_folder, corpus, chosen=[corpus]).articles == 4
+    assert counts(sync_by_hand(index_folder, corpus)) == {"unchanged": 4}
+
+
+def test_a_bare_sync_of_named_sources_reads_a_corpus_that_was_asked_for(
+    index_folder: IndexFolder, extra: Path, corpus: Path
+) -> None:
+    """One that is not the bundled one was named: by an option, the environment or from Python."""
+    sync_by_hand(index_folder, corpus, chosen=[extra])
+    assert sync_by_hand(index_folder, corpus).articles == 4
+
+
+def test_a_pattern_is_a_source_of_what_fits_it(index_folder: IndexFolder, corpus: Path, extra: Path) -> None:
+    pattern = extra / "**" / "t*.md"
+    write_article(extra / "sub" / "tunnel.md", "Tunnel", STONE, "2024-07-01", "A tunnel leads to Kell.")
+    write_article(extra / "other.md", "Other", STONE, "2024-07-01", "Another text.")
+    assert counts(sync_by_hand(index_folder, corpus, chosen=[pattern])) == {"added": 2}
+    (extra / "sub" / "tunnel.md").unlink()
+    assert counts(sync_by_hand(index_folder, corpus, chosen=[pattern])) == {"unchanged": 1, "removed": 1}
+    report = sync_by_hand(index_folder, corpus, chosen=[extra])
+    assert counts(report) == {"added": 1, "skipped": 1}
+    with pytest.raises(SourceMissing, match="no file fits"):
+        sync_by_hand(index_folder, corpus, chosen=[extra / "x*.md"])
+
+
+def test_two_files_that_change_places_are_both_changed_and_two_that_moved_are_renamed(
+    index_folder: IndexFolder, corpus: Path
+) -> None:
+    sync_by_hand(index_folder, corpus)
+    bridge, museum = (corpus / "bridge.md").read_bytes(), (corpus / "museum.md").read_bytes()
+    (corpus / "bridge.md").write_bytes(museum)
+    (corpus / "museum.md").write_bytes(bridge)
+    assert counts(sync_by_hand(index_folder, corpus)) == {"changed": 2, "unchanged": 1}
+    (corpus / "sub").mkdir()
+    for name in ("bridge.md", "museum.md"):
+        (corpus / name).rename(corpus / "sub" / name)
+    report = sync_by_hand(index_folder, corpus)
+    assert counts(report) == {"renamed": 2, "unchanged": 1}
+    assert report.articles == 3
 
 
 @pytest.mark.parametrize("rebuild", [False, True])
