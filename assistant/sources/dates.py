@@ -6,6 +6,7 @@ that led to the page, `<time>` elements, what htmldate finds in the visible text
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 import re
@@ -31,9 +32,13 @@ _UPDATED_NAMES = """article:modified_time og:updated_time og:modified_time artic
 
 _TIME_IS_PUBLISHED = re.compile(r"publish|pubdate|posted|created|entry-date|dt-published|dateline", re.IGNORECASE)
 _TIME_IS_UPDATED = re.compile(r"updat|modif|revis|edited|corrected", re.IGNORECASE)
-_ELSEWHERE = """ancestor::aside | ancestor::nav | ancestor::footer
-    | ancestor::*[contains(@class, 'related') or contains(@class, 'comment') or contains(@class, 'sidebar')
-    or contains(@class, 'teaser') or contains(@class, 'recommend') or contains(@id, 'comment')]"""
+_BESIDE = """(self::aside or self::nav or self::footer or contains(@class, 'related') or contains(@class, 'comment')
+    or contains(@class, 'sidebar') or contains(@class, 'teaser') or contains(@class, 'recommend')
+    or contains(@id, 'comment')) and not(self::body or .//h1)"""
+"""Where a page shows other articles than its own, and what its readers say.
+
+What holds the headline is not meant: a body may be of the class "comments-open" or "has-sidebar".
+"""
 _IN_ADDRESS = re.compile(r"/((?:19|20)\d\d)[/-](0?[1-9]|1[0-2])[/-](0?[1-9]|[12]\d|3[01])(?=[/._-]|$)")
 _IN_ADDRESS_SHORT = re.compile(r"[/_-]((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=[/._-]|$)")
 _NEVER = dt.date(1970, 1, 1)
@@ -138,7 +143,7 @@ def _times(tree: Any, language: str) -> Days:
     for element in tree.iterfind(".//time"):
         text = element.text_content()[:200]
         day = _plausible(element.get("datetime"), language) or _plausible(text, language)
-        if day is None or element.xpath(_ELSEWHERE):
+        if day is None or element.xpath(f"ancestor-or-self::*[{_BESIDE}]"):
             continue
         said = " ".join([*element.attrib.keys(), *element.attrib.values(), _said_before(element), text])
         if _TIME_IS_UPDATED.search(said):
@@ -160,6 +165,11 @@ def _said_before(element: Any) -> str:
 def _visible(tree: Any) -> dt.date | None:
     from htmldate import find_date
 
+    tree = copy.deepcopy(tree)
+    # The head was read with more care above; htmldate would take an update or the site's own day from it.
+    for element in tree.xpath(f"//head | //script | //time | //body//*[{_BESIDE}]"):
+        if element.getparent() is not None:
+            element.drop_tree()
     # Its extensive search makes the first of January of any year that it meets, of a copyright line too.
     return _plausible(find_date(tree, extensive_search=False, original_date=True, url=""))
 
