@@ -59,7 +59,11 @@ def parse_html(text: str, *, url: str = "", listed: Mapping[str, Any] | None = N
     for name, value in (listed or {}).items():
         metadata[name] = metadata.get(name) or value
     metadata |= dates
-    return Draft(join_paragraphs([_unmarked(line) for line in clean(found.text).split("\n")]), metadata)
+    paragraphs = [_unmarked(line) for line in clean(found.text).split("\n")]
+    if len(paragraphs) > 1 and paragraphs[0].split() == str(metadata["title"] or "").split():
+        # The headline is the title, not a paragraph too, as in Markdown.
+        del paragraphs[0]
+    return Draft(join_paragraphs(paragraphs), metadata)
 
 
 def _unmarked(line: str) -> str:

@@ -80,12 +80,4 @@ def _part(message: EmailMessage, kind: str) -> str:
 
 
 def _decoded(part: Any) -> str:
-    raw = part.get_payload(decode=True) or b""
-    charset = part.get_content_charset()
-    if charset:
-        try:
-            return str(raw.decode(charset))
-        except (LookupError, UnicodeDecodeError):
-            # It names no encoding, or the wrong one.
-            pass
-    return decode(raw)
+    return decode(part.get_payload(decode=True) or b"", part.get_content_charset() or "")

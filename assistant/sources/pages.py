@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +24,7 @@ from assistant.sources.text import parse_text
 from assistant.sources.web import LIST_BYTES, Response, Web, checked_url, unpacked
 
 SITEMAPS_LIMIT = 500
+_CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 _LIST = f"{PARSER_VERSION}:list"
 """In the place of a page's hash, for a list."""
 
@@ -99,17 +101,9 @@ def _parsed(response: Response, listed: Mapping[str, Any]) -> Draft:
 
 
 def _decoded(response: Response) -> str:
-    """As the server says, or as the page does, or by its bytes."""
-    from lxml import html
-
-    charset = response.headers.get("content-type", "").lower().partition("charset=")[2].split(";")[0].strip("\"' ")
-    if not charset and response.body[:1024].isascii() is not None:
-        found = html.document_fromstring(response.body[:4096] or b"<p>").getroottree().docinfo.encoding
-        charset = found or ""
-    try:
-        return response.body.decode(charset) if charset else decode(response.body)
-    except (LookupError, UnicodeDecodeError):
-        return decode(response.body)
+    """As the server says, else as the page does, else by its bytes."""
+    stated = _CHARSET.search(response.headers.get("content-type", "").encode()) or _CHARSET.search(response.body[:2048])
+    return decode(response.body, stated.group(1).decode() if stated else "")
 
 
 # -- lists ---------------------------------------------------------------------------------------------------

@@ -90,16 +90,18 @@ def checked_url(url: str) -> str:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one that anyone may ask, and so are the IPv4 addresses that an IPv6 one wraps."""
-    ip: _Address = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
-    wrapped: list[_Address] = []
+    """Whether an IP address is one that anyone may ask, and so is the IPv4 address that an IPv6 one wraps."""
+    ip: _Address = ipaddress.ip_address(address.split("%", 1)[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        wrapped = [inner for inner in (ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())) if inner is not None]
         if ip in _NAT64:
-            wrapped.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+            # What a network without IPv4 makes of every IPv4 address.
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        if inner and not is_public(str(inner)):
+            return False
         if ip.ipv4_mapped:
-            return is_public(str(ip.ipv4_mapped))
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in [ip, *wrapped])
+            return True
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 def resolve(host: str, port: int) -> list[str]:
