@@ -38,6 +38,7 @@ create table if not exists signatures (article_row integer primary key, signatur
 create table if not exists copies (
     generation integer not null, article_id text not null, story text not null, primary key (generation, article_id)
 ) without rowid;
+create index if not exists copies_by_story on copies (generation, story);
 """
 _SCHEMA = (
     """

@@ -344,7 +344,8 @@ def _print_answer(answer: Answer) -> None:
         return
     click.echo("")
     for citation in answer.citations:
-        click.echo(f"[{citation.number}] {_heading(citation.article)}")
+        elsewhere = citation.elsewhere and f" · {citation.elsewhere}"
+        click.echo(f"[{citation.number}] {_heading(citation.article)}{elsewhere}")
     click.echo(f"confidence {answer.confidence:.0%}")
 
 

@@ -95,6 +95,10 @@ class Hit:
     score: float
     dense: float
     lexical: float
+    copies: tuple[str, ...] = ()
+    """Ids of further articles that tell the same story in nearly the same words; they have no hits of their own."""
+    outlets: tuple[str, ...] = ()
+    """The other outlets that these appeared in."""
 
     @property
     def text(self) -> str:
@@ -109,6 +113,8 @@ class Hit:
             "score": round(self.score, 4),
             "dense": round(self.dense, 4),
             "lexical": round(self.lexical, 4),
+            "copies": list(self.copies),
+            "outlets": list(self.outlets),
         }
 
 
@@ -136,7 +142,15 @@ class Citation:
     end: int
     score: float
     also: tuple[str, ...] = ()
-    """Ids of further articles that say the same."""
+    """Ids of further articles that say the same, copies of this one among them."""
+    outlets: tuple[str, ...] = ()
+    """The other outlets in which copies of this article appeared."""
+
+    @property
+    def elsewhere(self) -> str:
+        """For people: "also in 9 outlets"; empty if there are no copies elsewhere."""
+        count = len(self.outlets)
+        return f"also in {count} outlet{'s' if count > 1 else ''}" if count else ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -147,6 +161,7 @@ class Citation:
             "end": self.end,
             "score": round(self.score, 4),
             "also": list(self.also),
+            "outlets": list(self.outlets),
         }
 
 
@@ -184,7 +199,7 @@ class Answer:
         lines = [self.text]
         for citation in self.citations:
             article = citation.article
-            parts = (article.title, article.source, article.published and article.published.isoformat())
+            parts = (article.title, article.source, _iso(article.published), citation.elsewhere)
             lines.append(f"[{citation.number}] " + " · ".join(part for part in parts if part))
         return "\n".join(lines)
 

@@ -5,7 +5,7 @@ The steps, each of which can be killed and repeated (design: generations.py, cat
     1 lock       one writer; what a killed sync left behind is discarded, its vectors stay
     2 read       every item's hash against the catalog; changed ones are parsed and split
     3 embed      texts without a stored vector, stored as they come
-    4 write      new rows born in, old rows dead from, the next generation: one transaction
+    4 write      new rows born in, old rows dead from, the next generation, and who copies whom: one transaction
     5 build      copy the current generation aside, add and delete, close, flush
     6 verify     in a process of its own
     7 swap       rename CURRENT: from here on the new generation answers
@@ -30,7 +30,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from assistant import sources, vectors
+from assistant import copies, sources, vectors
 from assistant.catalog import Catalog, Known
 from assistant.embedding import Embedder
 from assistant.errors import (
@@ -541,6 +541,7 @@ class _Run:
     # -- 4 write -----------------------------------------------------------------------------------------------
 
     def _write(self, plan: _Plan, selection: _Selection) -> None:
+        signatures = copies.signatures({change.article.id: change.article.text for change in plan.changes})
         with self._catalog.transaction():
             for change in plan.changes:
                 if change.replaced:
@@ -557,7 +558,22 @@ class _Run:
                 self._catalog.retire(article.row, self._next)
             versions = {name: version(name) for name in ("chromadb", "sentence-transformers", "llama-index-core")}
             self._catalog.record_generation(self._next, {**self._wanted, **versions})
+            self._record_copies(signatures)
             self._remember(plan, selection)
+
+    def _record_copies(self, new: Mapping[str, copies.Signature]) -> None:
+        """Which articles of the next generation tell one story. Signatures that are not there yet are stored."""
+        rows = {id_: (row, signature) for row, id_, signature in self._catalog.signatures(self._next)}
+
+        def text_of(id_: str) -> str:
+            return self._catalog.article_in_row(rows[id_][0]).text
+
+        missing = [id_ for id_, (_, signature) in rows.items() if signature is None]
+        # Those of a catalog that knew no signatures when they were written.
+        made = {**new, **copies.signatures({id_: text_of(id_) for id_ in missing if id_ not in new})}
+        self._catalog.add_signatures({rows[id_][0]: made[id_] for id_ in missing})
+        found = {id_: made[id_] if signature is None else signature for id_, (_, signature) in rows.items()}
+        self._catalog.record_copies(self._next, copies.stories(found, text_of))
 
     def _remember(self, plan: _Plan, selection: _Selection) -> None:
         for key, source in selection.sources.items():

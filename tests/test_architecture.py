@@ -20,7 +20,7 @@ LAYERS = [
     {"conversation", "retrieval", "reading", "answering"},
     {"questions"},
     {"sync"},
-    {"sources", "splitting", "embedding"},
+    {"sources", "splitting", "embedding", "copies"},
     {"catalog"},
     {"vectors", "generations"},
     {"words", "settings"},
