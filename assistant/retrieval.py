@@ -24,6 +24,8 @@ from assistant.words import content_words, words
 _LEXICAL_DEPTH = 1_000
 """BM25 is computed for every passage that holds an asked word; reading 1,000 of the scores costs a few ms."""
 
+_FIRST = 5
+
 RRF_K = 60
 """Cormack, Clarke & Buettcher 2009."""
 
@@ -47,7 +49,8 @@ class Retriever:
         """The `size` best of either search, all of them, best fused score first.
 
         A story that several articles tell in nearly the same words has one place: the hits are those of the article
-        with the best one, and name the others. Where copies fill the searches, these are made to look further.
+        with the best one, and name the others; of the first five hits it has one, so that other stories are seen
+        beside it. Where copies fill the searches, these are made to look further.
         """
         vector = self.embedder.question(question)
         depth = max(size, _LEXICAL_DEPTH)
@@ -83,7 +86,23 @@ class Retriever:
             others = copies.get(hit.article.id, [])
             told |= {id_ for id_, _, _ in others}
             kept.append(replace(hit, copies=tuple(id_ for id_, _, _ in others), outlets=_outlets(hit.article, others)))
-        return kept
+        return _varied(kept)
+
+
+def _varied(hits: Sequence[Hit]) -> list[Hit]:
+    """Hits in their order, but for further ones of a story with copies: these come behind the first five."""
+    first: list[Hit] = []
+    later: list[Hit] = []
+    seen: set[str] = set()
+    for hit in hits:
+        if len(first) < _FIRST and hit.copies and hit.article.id in seen:
+            later.append(hit)
+            continue
+        if len(first) == _FIRST:
+            break
+        first.append(hit)
+        seen.add(hit.article.id)
+    return [*first, *later, *hits[len(first) + len(later) :]]
 
 
 def _outlets(article: Article, others: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
