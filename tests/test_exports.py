@@ -14,7 +14,7 @@ from conftest import WordEmbedder
 from assistant import Assistant
 from assistant.errors import InvalidSetting, SourceMissing
 from assistant.schema import Article, SyncReport
-from assistant.sources import Unreadable, export, named, parse_mapping
+from assistant.sources import Unreadable, export, parse_mapping
 from assistant.sources.export import RowItem, rows
 
 CSV = """id,headline,body,day,desk
@@ -148,10 +148,13 @@ def test_a_mapping_is_read_with_spaces() -> None:
     assert parse_mapping("title = headline, text=body") == {"title": "headline", "text": "body"}
 
 
-def test_a_mapping_is_for_exports_alone(tmp_path: Path) -> None:
-    path = written(tmp_path, "a.md", "Text.")
-    with pytest.raises(InvalidSetting, match="exports"):
-        named(path, {"text": "body"})
+def test_a_mapping_is_for_exports_alone(open_assistant: Callable[..., Assistant], tmp_path: Path) -> None:
+    text, table = written(tmp_path, "a.md", "Text."), written(tmp_path, "e.csv", CSV)
+    with pytest.raises(InvalidSetting, match="needs an export"):
+        open_assistant().sync([text], mapping=MAPPING)
+    report = open_assistant().sync([text, table], mapping=MAPPING)
+    assert report.count("added") == 3
+    assert [source.mapping for source in open_assistant().sources()] == [{}, MAPPING]
 
 
 # -- in an index -------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from assistant.errors import ArticleUnreadable
 from assistant.schema import Article
 from assistant.sources import FileItem, archive, parse
 from assistant.sources import pdf as pdf_module
+from assistant.splitting import Splitter
 
 FIRST = "The river bridge in Vell was opened on Friday by Mara Lind, who said it had cost twelve million crowns."
 SECOND = "Traffic across the Orve had been carried by two slow ferries since the great flood of the year before."
@@ -345,6 +346,20 @@ def test_an_article_of_one_endless_line_is_refused_at_once() -> None:
     for content in (b"x" * 6_000_000, b"word " * 1_200_000):
         assert "longer than 5,000,000 characters" in refusal("a.txt", content)
         assert "longer than 5,000,000 characters" in refusal("a.md", content)
+
+
+@pytest.mark.parametrize(
+    "content", ["x" * 400_000, "word " * 80_000, "The word is here. " * 25_000, "no end, " * 50_000]
+)
+def test_a_paragraph_without_end_is_cut_so_that_its_sentences_can_be_found(content: str) -> None:
+    article = read("a.txt", content.encode())
+    assert max(len(paragraph) for paragraph in article.text.split("\n\n")) <= 20_000
+    assert "".join(article.text.split()) == "".join(content.split())
+    started = time.perf_counter()
+    split = Splitter(90, 25).split(article)
+    assert split.passages
+    assert all(0 <= p.start < p.end <= len(article.text) for p in split.passages)
+    assert time.perf_counter() - started < 30
 
 
 def test_a_page_too_large_to_take_apart_is_refused_at_once() -> None:

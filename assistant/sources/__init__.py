@@ -49,7 +49,10 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 def named(
     what: str | os.PathLike[str], mapping: Mapping[str, str] | None = None, *, allow_private: bool = False
 ) -> Source:
-    """The source that a user names: a path, a pattern or an address. Raises SourceMissing, InvalidSetting."""
+    """The source that a user names: a path, a pattern or an address. Raises SourceMissing, InvalidSetting.
+
+    The mapping is for an export, and the permission for an address; other kinds do without.
+    """
     text = os.fspath(what)
     if text.lower().startswith(("http://", "https://")):
         from assistant.sources.web import checked_url
@@ -69,9 +72,7 @@ def named(
         return Source(str(pattern), str(pattern), "glob")
     path = path.resolve()
     kind = _kind(path)
-    if mapping and kind != "export":
-        raise InvalidSetting(f"--map is for exports ({', '.join(EXPORTS)}), which {path} is not")
-    return Source(str(path), str(path), kind, mapping or {})
+    return Source(str(path), str(path), kind, mapping or {} if kind == "export" else {})
 
 
 def _kind(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,10 @@ from assistant.sources.cleaning import clean
 
 TEXT_LIMIT = 5_000_000
 """Characters of one article; a long novel has two million."""
+PARAGRAPH_LIMIT = 20_000
+"""Characters. No writer makes such paragraphs, but a broken export does; in one of a million, finding the sentences
+takes longer than its library allows itself (nltk's five seconds a match).
+"""
 _FIELD_LIMIT = 500
 _TITLE_LIMIT = 90
 
@@ -60,10 +65,11 @@ def to_article(draft: Draft, article_id: str, location: str) -> Article:
         raise ArticleUnreadable("empty: no text below its metadata")
     if len(draft.text) > TEXT_LIMIT:
         raise ArticleUnreadable(f"longer than {TEXT_LIMIT:,} characters; split it into articles")
+    text = "\n\n".join(piece for paragraph in draft.text.split("\n\n") for piece in _cut(paragraph))
     return Article(
         id=article_id,
-        title=_line(meta.get("title")) or opening(draft.text),
-        text=draft.text,
+        title=_line(meta.get("title")) or opening(text),
+        text=text,
         source=_line(meta.get("source")),
         author=_line(meta.get("author")),
         published=to_date(meta.get("published")),
@@ -74,6 +80,17 @@ def to_article(draft: Draft, article_id: str, location: str) -> Article:
         licence=_line(meta.get("licence")),
         location=location,
     )
+
+
+def _cut(paragraph: str) -> Iterator[str]:
+    """The paragraph, or pieces of at most 20,000 characters, cut behind sentences if there are any, else at spaces."""
+    while len(paragraph) > PARAGRAPH_LIMIT:
+        end = paragraph.rfind(". ", 1, PARAGRAPH_LIMIT - 1) + 1 or paragraph.rfind(" ", 1, PARAGRAPH_LIMIT)
+        end = end if end > 0 else PARAGRAPH_LIMIT
+        yield paragraph[:end].rstrip()
+        paragraph = paragraph[end:].lstrip()
+    if paragraph:
+        yield paragraph
 
 
 def _line(value: Any) -> str:
