@@ -7,6 +7,7 @@ AssistantError                     exit code 3: it could not be done
 │  └ UnknownArticle
 ├ SourceMissing
 ├ ArticleUnreadable                one article; a sync goes on with the next
+│  └ ArticleSkipped
 ├ ArticleGone                      one article; a sync takes it out
 ├ IndexMissing
 ├ IndexMismatch                    built with another model, corpus or version
@@ -49,6 +50,10 @@ class SourceMissing(AssistantError):
 
 class ArticleUnreadable(AssistantError):
     """One file holds no article that can be read; the message is the reason."""
+
+
+class ArticleSkipped(ArticleUnreadable):
+    """Nothing went wrong, and there is no article: it is empty, of another kind, or not for programs to read."""
 
 
 class ArticleGone(AssistantError):

@@ -35,6 +35,7 @@ from assistant.catalog import Catalog, Known
 from assistant.embedding import Embedder
 from assistant.errors import (
     ArticleGone,
+    ArticleSkipped,
     ArticleUnreadable,
     IndexDamaged,
     IndexMismatch,
@@ -502,12 +503,12 @@ class _Run:
         except ArticleGone as error:
             if known:
                 plan.retired.append(known)
-            tell("removed" if known else "failed", known.title if known else "", str(error))
+            tell("removed" if known else "skipped", known.title if known else "", str(error))
             return
         except ArticleUnreadable as error:
             # The version that could be read stays: a bad edit must not lose an article.
             kept = "; its last readable version stays" if known else ""
-            what = "skipped" if str(error).startswith("empty") else "failed"
+            what = "skipped" if isinstance(error, ArticleSkipped) else "failed"
             tell(what, known.title if known else "", f"{error}{kept}")
             return
         moved = None if known else unseen.moved(file_hash)

@@ -36,7 +36,7 @@ def test_an_answer_as_json_has_exactly_the_keys_of_the_design():
     assert list(found) == [
         "question", "asked", "short", "text", "abstained", "reason", "confidence", "citations", "disagreements", "timings_ms",
     ]  # fmt: skip
-    assert set(found["citations"][0]) == {"number", "article", "quote", "start", "end", "score", "also"}
+    assert set(found["citations"][0]) == {"number", "article", "quote", "start", "end", "score", "also", "outlets"}
     assert {"id", "title", "source", "author", "published", "url"} <= set(found["citations"][0]["article"])
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 

@@ -739,6 +739,21 @@ def test_hostile_entries_of_a_feed_are_outcomes(index: Index, site: Site) -> Non
     assert counts(report) == {"added": 1, "failed": 3}
 
 
+def test_what_a_feed_names_and_nobody_may_read_is_skipped_and_no_failure(index: Index, site: Site) -> None:
+    """A dead link, a picture or a forbidden page in a feed would make every sync fail for ever."""
+    site.put("/robots.txt", "User-agent: *\nDisallow: /no\n", "text/plain")
+    site.put("/a", page(FIRST, SECOND))
+    site.put("/no", page(THIRD, SECOND))
+    site.put("/picture", b"\x89PNG", "image/png")
+    report = index.sync(site.put("/feed", rss(*(rss_item(link) for link in ("/a", "/no", "/gone", "/picture")))))
+    assert counts(report) == {"added": 1, "skipped": 3}
+    assert [outcome.reason.split(" (")[0] for outcome in told(report, "skipped")] == [
+        f"the robots.txt of 127.0.0.1:{site.port} asks not to read it",
+        "the server says that it is gone",
+        "not a format that can be read",
+    ]
+
+
 def test_addresses_that_are_none_are_wrong_input(tmp_path: Path) -> None:
     for what in ("ftp://stone.example/a", "http://user:word@stone.example/", "file:///etc/passwd"):
         with pytest.raises(InvalidSetting):

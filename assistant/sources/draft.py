@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from assistant.errors import ArticleUnreadable
+from assistant.errors import ArticleSkipped, ArticleUnreadable
 from assistant.schema import Article
 from assistant.sources.cleaning import clean
 
@@ -62,7 +62,7 @@ def to_article(draft: Draft, article_id: str, location: str) -> Article:
     """Raises ArticleUnreadable if there is no text, or more than an article can have."""
     meta = draft.metadata
     if not draft.text.strip():
-        raise ArticleUnreadable("empty: no text below its metadata")
+        raise ArticleSkipped("empty: no text below its metadata")
     if len(draft.text) > TEXT_LIMIT:
         raise ArticleUnreadable(f"longer than {TEXT_LIMIT:,} characters; split it into articles")
     text = "\n\n".join(piece for paragraph in draft.text.split("\n\n") for piece in _cut(paragraph))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assistant.errors import ArticleUnreadable, InvalidSetting, SourceMissing
+from assistant.errors import ArticleSkipped, ArticleUnreadable, InvalidSetting, SourceMissing
 from assistant.schema import Article
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import ALIASES, Draft, to_article
@@ -49,7 +49,7 @@ class RowItem:
             return digest, None
         text = self.fields.get("text")
         if not isinstance(text, str) or not text.strip():
-            raise ArticleUnreadable("empty: no text in the row")
+            raise ArticleSkipped("empty: no text in the row")
         draft = Draft(_plain(clean(text)), {**self.fields})
         return digest, to_article(draft, article_id(self.source, self.location), self.location)
 
@@ -179,7 +179,7 @@ def _chosen(path: Path, row: Row, mapping: Mapping[str, str]) -> dict[str, str]:
             if name in columns:
                 found.setdefault(field, columns[name])
     chosen = {**found, **mapping}
-    has = ", ".join(list(columns.values())[:20])
+    has = ", ".join(" ".join(clean(column).split())[:100] for column in list(columns.values())[:20])
     for field, column in mapping.items():
         if _value(row, column) is None and column.split(".")[0] not in row:
             raise SourceMissing(f"{path} has no column {column!r} for {field}; it has {has}")

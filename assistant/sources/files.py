@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.errors import ArticleUnreadable, SourceMissing
+from assistant.errors import ArticleSkipped, ArticleUnreadable, SourceMissing
 from assistant.schema import Article
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import Draft, to_article
@@ -39,7 +39,7 @@ def _of_text(parser: Callable[[str], Draft]) -> Callable[[bytes], Draft]:
     def parse_bytes(raw: bytes) -> Draft:
         text = clean(decode(raw))
         if not text.strip():
-            raise ArticleUnreadable("empty")
+            raise ArticleSkipped("empty")
         return parser(text)
 
     return parse_bytes
@@ -188,5 +188,5 @@ def _inside(root: Path, path: Path) -> bool:
 def parse(item: FileItem, raw: bytes) -> Article:
     """The article in a file. Raises ArticleUnreadable with the reason."""
     if not raw.strip():
-        raise ArticleUnreadable("empty")
+        raise ArticleSkipped("empty")
     return to_article(PARSERS[item.path.suffix.lower()](raw), item.article_id, item.location)

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import Any
 
-from assistant.errors import ArticleUnreadable
+from assistant.errors import ArticleSkipped, ArticleUnreadable
 from assistant.sources.cleaning import clean, decode, join_paragraphs
 from assistant.sources.draft import Draft
 from assistant.sources.html import blocks, parse_html
@@ -26,7 +26,7 @@ def parse_eml(raw: bytes) -> Draft:
     elif page.strip():
         draft = Draft(join_paragraphs([clean(text) for text in blocks(page)]))
     else:
-        raise ArticleUnreadable("empty: the mail has no text")
+        raise ArticleSkipped("empty: the mail has no text")
     name, address = parseaddr(_header(message, "from"))
     headers = {
         "title": _header(message, "subject"),

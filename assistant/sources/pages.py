@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from assistant.errors import ArticleGone, ArticleUnreadable, SourceMissing
+from assistant.errors import ArticleGone, ArticleSkipped, ArticleUnreadable, SourceMissing
 from assistant.schema import Article, Source, Validator
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import Draft, to_article
@@ -89,10 +89,10 @@ def _parsed(response: Response, listed: Mapping[str, Any]) -> Draft:
         draft = parse_pdf(response.body)
         return Draft(draft.text, {**listed, **{name: value for name, value in draft.metadata.items() if value}})
     if kind and not kind.startswith("text/") and kind != "application/xhtml+xml":
-        raise ArticleUnreadable(f"not a format that can be read ({kind[:100]})")
+        raise ArticleSkipped(f"not a format that can be read ({kind[:100]})")
     text = clean(_decoded(response))
     if not text.strip():
-        raise ArticleUnreadable("empty")
+        raise ArticleSkipped("empty")
     plain: dict[str, Callable[[str], Draft]] = {"text/plain": parse_text, "text/markdown": parse_markdown}
     if kind in plain:
         draft = plain[kind](text)
@@ -174,7 +174,8 @@ def _items(entries: Sequence[Entry], source: Source, web: Web) -> list[Found]:
         try:
             url = checked_url(entry.url)
         except ArticleUnreadable as error:
-            found.setdefault(entry.url[:500], Unreadable(clean(entry.url)[:500], str(error)))
+            shown = " ".join(clean(entry.url).split())[:500]
+            found.setdefault(shown, Unreadable(shown, str(error)))
         else:
             found.setdefault(url, PageItem(url, web, source.allow_private, entry.metadata, entry.stamp))
     return list(found.values())

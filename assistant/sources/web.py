@@ -20,7 +20,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 import httpcore
 
 from assistant import __version__
-from assistant.errors import ArticleUnreadable
+from assistant.errors import ArticleSkipped, ArticleUnreadable
 from assistant.schema import Validator
 
 AGENT = "article-assistant"
@@ -289,7 +289,7 @@ class Web:
         if origin not in self._robots:
             self._robots[origin] = self._read_robots(origin[0], allow_private=allow_private)
         if not self._robots[origin].can_fetch(url, AGENT):
-            raise ArticleUnreadable(f"the robots.txt of {parts.netloc} asks not to read it")
+            raise ArticleSkipped(f"the robots.txt of {parts.netloc} asks not to read it")
 
     def _read_robots(self, origin: str, *, allow_private: bool) -> Any:
         """RFC 9309: without the file all is allowed; while the server fails, nothing is."""
