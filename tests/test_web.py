@@ -516,6 +516,16 @@ def test_entities_of_a_feed_or_sitemap_bring_nothing_in(tmp_path: Path) -> None:
         assert time.monotonic() - started < 10
 
 
+@pytest.mark.parametrize("raw", [
+    "<rss", "<rss><channel><item><title>x", "<feed>" * 2_000, "<rss><channel><item><link/></item></channel></rss", "<rss>\x00</rss>",
+])  # fmt: skip
+def test_a_broken_feed_gives_what_can_be_read_or_one_line(raw: str) -> None:
+    try:
+        assert all(entry.url for entry in feed_entries(raw.encode(), "https://stone.example/"))
+    except ArticleUnreadable as error:
+        assert "\n" not in str(error)  # noqa: PT017
+
+
 def listed(fetcher: Web, url: str, kind: str = "address") -> tuple[str, bool, list[str]]:
     found = web_listing(Source(url, url, kind, allow_private=True), fetcher)
     return found.kind, found.complete, [item.location for item in found.found]

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
 
+from assistant.errors import ArticleUnreadable
 from assistant.sources.xml import parse_xml
 
+# What feedparser 6 lets through on damaged feeds, found by damaging some.
+_COMPLAINTS = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 ENTRIES_LIMIT = 50_000
 """That of the sitemap protocol."""
 _ROOT = re.compile(
@@ -36,27 +39,33 @@ def kind_of(raw: bytes) -> str:
 
 
 def feed_entries(raw: bytes, url: str) -> list[Entry]:
-    """Of RSS or Atom, in their order. A broken feed gives what can be read of it."""
+    """Of RSS or Atom, in their order. A broken feed gives what can be read of it. Raises ArticleUnreadable."""
     import feedparser
 
-    # A stream, for a string would be taken for the name of a file or an address to open.
-    found = feedparser.parse(io.BytesIO(raw), sanitize_html=False, resolve_relative_uris=False)
-    whole = found.feed
-    entries = []
-    for entry in found.entries[:ENTRIES_LIMIT]:
-        # Its own get() gives the publication day for a missing "updated", with a warning.
-        updated = dict.get(entry, "updated")
-        metadata = {
-            "title": _text(entry.get("title")),
-            "author": entry.get("author"),
-            "published": entry.get("published"),
-            "updated": updated,
-            "source": _text(whole.get("title")),
-            "language": whole.get("language"),
-        }
-        if entry.get("link"):
-            entries.append(Entry(_joined(url, entry.link), metadata, str(updated or "")))
-    return entries
+    try:
+        # A stream, for a string would be taken for the name of a file or an address to open.
+        found = feedparser.parse(io.BytesIO(raw), sanitize_html=False, resolve_relative_uris=False)
+        entries = [_entry(entry, found.feed, url) for entry in found.entries[:ENTRIES_LIMIT]]
+    except _COMPLAINTS as error:
+        raise ArticleUnreadable("not a feed that can be read: damaged") from error
+    if found.bozo and not entries:
+        raise ArticleUnreadable("not a feed that can be read: damaged or cut off")
+    return [entry for entry in entries if entry.url]
+
+
+def _entry(entry: Any, feed: Any, url: str) -> Entry:
+    # Its own get() gives the publication day for a missing "updated", with a warning.
+    updated = dict.get(entry, "updated")
+    metadata = {
+        "title": _text(entry.get("title")),
+        "author": entry.get("author"),
+        "published": entry.get("published"),
+        "updated": updated,
+        "source": _text(feed.get("title")),
+        "language": feed.get("language"),
+    }
+    place = entry.get("link") or ""
+    return Entry(place and _joined(url, place), metadata, str(updated or ""))
 
 
 def sitemap_entries(raw: bytes, url: str) -> tuple[list[Entry], bool]:

@@ -45,7 +45,7 @@ _FULL_LINE = 0.8
 def parse_pdf(raw: bytes) -> Draft:
     """Raises ArticleUnreadable with the reason: encrypted, without a text layer, beyond a limit, or no PDF."""
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
+    from pypdf.errors import DeprecationError, PyPdfError
 
     # It tells every oddity of a file it can read all the same.
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
@@ -55,7 +55,7 @@ def parse_pdf(raw: bytes) -> Draft:
             raise ArticleUnreadable("encrypted; save it without a password")
         pages = _pages(reader)
         metadata = _metadata(reader)
-    except (PyPdfError, *_COMPLAINTS) as error:
+    except (PyPdfError, DeprecationError, *_COMPLAINTS) as error:
         raise ArticleUnreadable("not a PDF that can be read: damaged or cut off") from error
     if not any(line.strip() for page in pages for line in page):
         raise ArticleUnreadable("no text in the PDF, only pictures of it; run text recognition (OCR) over it")
