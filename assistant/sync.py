@@ -272,13 +272,14 @@ class _Unseen:
         self.left = {
             place: article for place, article in known.items() if place not in shown and not place.startswith(shut)
         }
+        self._by_hash: dict[str, list[str]] = {}
+        for place in sorted(self.left, reverse=True):
+            self._by_hash.setdefault(self.left[place].file_hash, []).append(place)
 
     def moved(self, file_hash: str) -> Known | None:
         """One with this content, which is then not left any longer: it came back under another name."""
-        for place in sorted(self.left):
-            if self.left[place].file_hash == file_hash:
-                return self.left.pop(place)
-        return None
+        places = self._by_hash.get(file_hash)
+        return self.left.pop(places.pop()) if places else None
 
 
 class _Held:

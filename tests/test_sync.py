@@ -252,6 +252,41 @@ def test_files_that_never_were_articles_are_reported_and_the_rest_is_indexed(
     assert all(outcome.reason for outcome in report.outcomes if outcome.what in ("skipped", "failed"))
 
 
+def test_a_folder_of_hostile_files_costs_no_article_and_every_file_has_its_outcome(
+    open_assistant: Callable[..., Assistant], corpus: Path
+) -> None:
+    from made_files import docx, pdf, zipped
+
+    hostile: dict[str, bytes] = {
+        "bomb.docx": zipped({"word/document.xml": b"\x00" * 30_000_000}),
+        "bomb.epub": zipped({f"{i}.xhtml": b"x" * 1_000_000 for i in range(100)}),
+        "bomb.pdf": pdf([], stream=b"q\n" * 60_000_000),
+        "traversal.epub": zipped({"../../../etc/cron.d/evil": "x"}),
+        "scanned.pdf": pdf([[]]),
+        "cut.pdf": pdf([["Words."]])[:200],
+        "cut.docx": docx(["Words."])[:3_000],
+        "entities.epub": zipped({"META-INF/container.xml": "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><x>&e;</x>"}),
+        "line.txt": b"x" * 6_000_000,
+        "nul.txt": b"\x00" * 10_000,
+        "bytes.md": bytes(range(128, 256)) * 50,
+        "deep.html": b"<div>" * 10_000 + b"words",
+        "mail.eml": b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n" * 5_000,
+    }  # fmt: skip
+    for name, raw in hostile.items():
+        (corpus / name).write_bytes(raw)
+    before = sorted(path for path in corpus.parent.rglob("*") if path.is_file())
+    report = open_assistant().sync()
+    assert report.count("added") == 3
+    told = {outcome.location: outcome for outcome in report.outcomes if outcome.what in ("failed", "skipped")}
+    assert set(told) == set(hostile)
+    assert all(outcome.reason and "\n" not in outcome.reason for outcome in told.values())
+    after = sorted(
+        path for path in corpus.parent.rglob("*") if path.is_file() and corpus.parent / "index" not in path.parents
+    )
+    assert after == before
+    assert report.articles == 3
+
+
 # -- sources -----------------------------------------------------------------------------------------------
 
 

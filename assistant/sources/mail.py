@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
-from email.message import EmailMessage
-from email.utils import parseaddr
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assistant.errors import ArticleSkipped, ArticleUnreadable
 from assistant.sources.cleaning import clean, decode, join_paragraphs
@@ -14,11 +10,16 @@ from assistant.sources.draft import Draft
 from assistant.sources.html import blocks, parse_html
 from assistant.sources.text import parse_text
 
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
 PARTS_LIMIT = 1_000
 
 
 def parse_eml(raw: bytes) -> Draft:
     """The plain text of a mail, else its HTML. Attachments are not read. Raises ArticleUnreadable."""
+    from email.utils import parseaddr
+
     message = _message(raw)
     plain, page = _part(message, "text/plain"), _part(message, "text/html")
     if plain.strip():
@@ -54,6 +55,9 @@ def parse_mhtml(raw: bytes) -> Draft:
 
 
 def _message(raw: bytes) -> EmailMessage:
+    import email.policy
+    from email.message import EmailMessage
+
     message = email.message_from_bytes(raw, policy=email.policy.default)
     if not isinstance(message, EmailMessage) or not message.keys():
         raise ArticleUnreadable("not a mail: it has no headers")
