@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.errors import AssistantError, IndexDamaged, IndexMismatch, IndexMissing, IndexUnusable
-from assistant.schema import Article, Filter, Passage, Source, Split, Validator
+from assistant.schema import LIST_DIGEST, Article, Filter, Passage, Source, Split, Validator
 
 SCHEMA_VERSION = 2
 """Kept in the file (`user_version`); raise it when an older version could not read what this one writes."""
@@ -250,6 +250,8 @@ class Catalog:
 
     def forget_source(self, key: str) -> None:
         self._db.execute("delete from sources where key = ?", (key,))
+        # Named again, a feed has to be read again although it has not changed.
+        self._db.execute("delete from validators where url = ?", (key,))
 
     def validators(self) -> dict[str, Validator]:
         """What servers said of the versions that were fetched, by address."""
@@ -356,6 +358,9 @@ class Catalog:
 
     def discard_after(self, generation: int) -> None:
         """Undoes what a killed sync wrote for a generation that never came."""
+        if any(number > generation for number in self.generations()):
+            # Its articles go: the feeds that brought them have to be read again although they have not changed.
+            self._db.execute("delete from validators where digest like ?", (f"%{LIST_DIGEST}",))
         self._db.execute("update articles set died = null where died > ?", (generation,))
         self._delete("born > ?", generation)
         self._db.execute("delete from copies where generation > ?", (generation,))
@@ -374,6 +379,10 @@ class Catalog:
         )
         self._delete("died is not null and died <= ?", generation)
         self._db.execute("delete from copies where generation < ?", (generation,))
+        self._db.execute(
+            "delete from validators where digest not like ? and digest not in (select file_hash from articles)",
+            (f"%{LIST_DIGEST}",),
+        )
         self._db.execute("delete from generations where number < ?", (generation,))
 
     def drop_unused_vectors(self) -> None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from assistant.catalog import Catalog
 from assistant.embedding import Embedder
-from assistant.schema import Article, Filter, Hit
+from assistant.schema import Article, Filter, Hit, host_of
 from assistant.vectors import VectorIndex
 from assistant.words import content_words, words
 
@@ -107,8 +106,8 @@ def _varied(hits: Sequence[Hit]) -> list[Hit]:
 
 def _outlets(article: Article, others: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
     """The names of the other outlets; of one without a name, its host."""
-    own = article.source or urlsplit(article.url).netloc
-    names = {source or urlsplit(url).netloc for _, source, url in others}
+    own = article.source or host_of(article.url)
+    names = {source or host_of(url) for _, source, url in others}
     return tuple(sorted(names - {own, ""}))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ class Article:
             "url": self.url,
             "location": self.location,
         }
+
+
+def host_of(url: str) -> str:
+    """The host of an address, without a leading "www."; "" for what is none. Addresses come from pages, and may lie."""
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.")
+    except ValueError:
+        return ""
 
 
 def _iso(day: date | None) -> str | None:
@@ -252,6 +261,10 @@ class Source:
             "synced": self.synced.isoformat(timespec="seconds") if self.synced else None,
             "articles": self.articles,
         }
+
+
+LIST_DIGEST = ":list"
+"""How the digest of a feed's or sitemap's validator ends: it says nothing of an article of its own."""
 
 
 @dataclass(frozen=True)

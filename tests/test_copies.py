@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -251,6 +252,15 @@ def test_a_copy_that_is_edited_or_leaves_leaves_its_story(
     assistant.sync()
     assert recorded(assistant) == set()
     assert assistant.search("ferry")[0].copies == ()
+
+
+def test_an_address_that_is_none_names_no_outlet(open_assistant: Callable[..., Assistant]) -> None:
+    assistant = open_assistant()
+    hostile = [replace(article, source="", url="http://[") for article in articles("01")]
+    assistant.sync([*hostile, replace(articles("2")[0], source="", url="https://www.stone.example/a")])
+    (hit, *_) = assistant.search("ferry")
+    assert len(hit.copies) == 2
+    assert hit.outlets in (("stone.example",), ())
 
 
 def test_a_rebuild_finds_the_same_stories(open_assistant: Callable[..., Assistant]) -> None:

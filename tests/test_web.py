@@ -403,6 +403,16 @@ def test_a_page_is_an_article_with_the_day_on_which_it_was_fetched(fetcher: Web,
 def test_a_page_may_not_claim_the_address_of_another_site(fetcher: Web, site: Site) -> None:
     head = "<link rel='canonical' href='https://bank.example/login'>"
     assert load(fetcher, site.put("/a", page(FIRST, SECOND, head=head))).url == site.url + "/a"
+    for hostile in (
+        "http://[",
+        "javascript:alert(1)",
+        "http://user@x\\@y/",
+        "//bank.example",
+        "http://\u2100.example/",
+        "x" * 5_000,
+    ):
+        head = f"<link rel='canonical' href='{hostile}'><meta property='og:url' content='{hostile}'>"
+        assert load(fetcher, site.put("/c", page(FIRST, SECOND, head=head))).url == site.url + "/c"
     own = f"<link rel='canonical' href='{site.url}/own'>"
     assert load(fetcher, site.put("/b", page(FIRST, SECOND, head=own))).url == site.url + "/own"
 
@@ -651,6 +661,31 @@ def test_a_feed_that_has_not_changed_is_asked_for_alone(index: Index, site: Site
     site.asked.clear()
     assert counts(index.sync()) == {"unchanged": 1}
     assert site.paths() == ["/feed"]
+
+
+def test_a_feed_that_was_forgotten_is_read_again_when_it_is_named_again(index: Index, site: Site) -> None:
+    site.put("/a", page(FIRST, SECOND))
+    url = site.put("/feed", rss(rss_item("/a")), ETag='"1"')
+    index.sync(url)
+    assert counts(index.sync(forget=(url,))) == {"removed": 1}
+    assert counts(index.sync(url)) == {"added": 1}
+
+
+def test_what_a_killed_sync_had_fetched_comes_though_the_feed_has_not_changed(
+    index: Index, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when all was written, and nothing of it answered yet."""
+
+    def killed(folder: IndexFolder, number: int) -> None:
+        raise KeyboardInterrupt
+
+    site.put("/a", page(FIRST, SECOND), ETag='"a"')
+    url = site.put("/feed", rss(rss_item("/a")), ETag='"1"')
+    with monkeypatch.context() as patch:
+        patch.setattr(IndexFolder, "swap", killed)
+        with pytest.raises(KeyboardInterrupt):
+            index.sync(url)
+    assert counts(index.sync(url)) == {"added": 1}
 
 
 def test_what_failed_is_tried_again_though_the_feed_has_not_changed(index: Index, site: Site) -> None:

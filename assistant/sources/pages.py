@@ -8,10 +8,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from assistant.errors import ArticleGone, ArticleSkipped, ArticleUnreadable, SourceMissing
-from assistant.schema import Article, Source, Validator
+from assistant.schema import LIST_DIGEST, Article, Source, Validator, host_of
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import Draft, to_article
 from assistant.sources.feeds import Entry, feed_entries, kind_of, sitemap_entries, sitemaps
@@ -24,9 +23,9 @@ from assistant.sources.text import parse_text
 from assistant.sources.web import LIST_BYTES, Response, Web, checked_url, unpacked
 
 SITEMAPS_LIMIT = 500
+_PLAIN: dict[str, Callable[[str], Draft]] = {"text/plain": parse_text, "text/markdown": parse_markdown}
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
-_LIST = f"{PARSER_VERSION}:list"
-"""In the place of a page's hash, for a list."""
+_LIST = f"{PARSER_VERSION}{LIST_DIGEST}"
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,7 @@ class PageItem:
         draft = _parsed(response, self.listed)
         article = to_article(draft, article_id("web", self.location), self.location)
         # A page may name its own address, but not one of another site.
-        same = urlsplit(article.url).netloc.removeprefix("www.") == urlsplit(response.url).netloc.removeprefix("www.")
-        return replace(article, url=article.url if same else response.url)
+        return replace(article, url=article.url if host_of(article.url) == host_of(response.url) else response.url)
 
 
 def _validator(response: Response, digest: str, stamp: str) -> Validator:
@@ -88,14 +86,13 @@ def _parsed(response: Response, listed: Mapping[str, Any]) -> Draft:
     if kind == "application/pdf" or (not kind and response.body.startswith(b"%PDF")):
         draft = parse_pdf(response.body)
         return Draft(draft.text, {**listed, **{name: value for name, value in draft.metadata.items() if value}})
-    if kind and not kind.startswith("text/") and kind != "application/xhtml+xml":
+    if kind not in ("", "text/html", "application/xhtml+xml", *_PLAIN):
         raise ArticleSkipped(f"not a format that can be read ({kind[:100]})")
     text = clean(_decoded(response))
     if not text.strip():
         raise ArticleSkipped("empty")
-    plain: dict[str, Callable[[str], Draft]] = {"text/plain": parse_text, "text/markdown": parse_markdown}
-    if kind in plain:
-        draft = plain[kind](text)
+    if kind in _PLAIN:
+        draft = _PLAIN[kind](text)
         return Draft(draft.text, {**listed, **draft.metadata})
     return parse_html(text, url=response.url, listed=listed)
 
