@@ -100,7 +100,16 @@ class _Selection:
         """The earlier source to which this file belongs, if any."""
         earlier = [self.sources[other] for other in itertools.takewhile(lambda other: other != key, self.sources)]
         real = path.resolve() if earlier else path
-        return next((source for source in earlier if sources.holds(source, real)), None)
+        return next((source for source in earlier if sources.holds(source, real) or real in self._fit(source)), None)
+
+    def _fit(self, source: Source) -> frozenset[Path]:
+        """The files that fit a pattern; looked up once a sync."""
+        return self._patterns.get(source.key, frozenset())
+
+    @functools.cached_property
+    def _patterns(self) -> Mapping[str, frozenset[Path]]:
+        patterns = (source for source in self.sources.values() if source.kind == "glob")
+        return {source.key: frozenset(sources.expanded(Path(source.place))) for source in patterns}
 
 
 def built_with(embedder: Embedder, passage_words: int, overlap_words: int) -> dict[str, str]:

@@ -192,6 +192,21 @@ def test_an_export_in_a_folder_is_passed_over_with_the_reason(
     )
 
 
+def test_a_row_that_was_broken_by_an_edit_keeps_its_article_until_it_is_mended(
+    open_assistant: Callable[..., Assistant], tmp_path: Path
+) -> None:
+    lines = ['{"id": 1, "text": "One bridge."}', '{"id": 2, "text": "Two bridges."}', '{"id": 3, "text": "Three."}']
+    path = written(tmp_path, "e.jsonl", "\n".join(lines))
+    assistant = open_assistant()
+    assistant.sync([path])
+    path.write_text("\n".join([lines[0], lines[1][:-3]]))
+    report = assistant.sync([path])
+    assert (counts(report), report.articles) == ({"unchanged": 1, "failed": 1}, 3)
+    path.write_text("\n".join(lines[:2]))
+    report = assistant.sync([path])
+    assert (counts(report), report.articles) == ({"unchanged": 2, "removed": 1}, 2)
+
+
 def test_a_broken_row_fails_alone(open_assistant: Callable[..., Assistant], tmp_path: Path) -> None:
     path = written(tmp_path, "e.jsonl", '{"id": 1, "text": "One bridge."}\n{broken\n{"id": 2}\n')
     report: Any = open_assistant().sync([path])

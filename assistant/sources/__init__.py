@@ -34,6 +34,7 @@ __all__ = [
     "Unlisted",
     "Unreadable",
     "check_there",
+    "expanded",
     "given_listing",
     "holds",
     "items",
@@ -94,14 +95,14 @@ def listing(source: Source, web: Web) -> Listing:
         return Listing(list(globbed(source.key, path)), "glob")
     kind = _kind(path)
     if kind == "export":
-        return Listing(list(rows(source.key, path, source.mapping)), "export")
+        found = list(rows(source.key, path, source.mapping))
+        # Which article a broken row held, nobody can tell: none leaves before it is mended.
+        return Listing(found, "export", complete=not any(isinstance(row, Unreadable) for row in found))
     return Listing(list(items(source.key, path)), kind)
 
 
 def holds(source: Source, path: Path) -> bool:
-    """Whether a source reads this file or folder: it lies below, and not below a hidden folder."""
-    if source.kind == "glob":
-        return path in expanded(Path(source.place))
+    """Whether a folder or file is a source that reads this path: it lies below, and not below a hidden folder."""
     root = Path(source.place)
     if source.kind not in ("folder", "file") or not path.is_relative_to(root):
         return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from assistant.sources.listing import Unreadable, article_id
 from assistant.sources.text import paragraphs
 
 FIELDS = ("id", "title", "text", "source", "author", "published", "updated", "fetched", "url", "language", "licence")
-ROWS_LIMIT = 1_000_000
 _SHOWN = 1_000
 """Rows that are looked at for columns."""
 _TEXTS = ("text", "body", "content", "article", "story", "full_text", "maintext")
@@ -80,7 +78,7 @@ def rows(source: str, path: Path, mapping: Mapping[str, str]) -> Iterator[RowIte
 
     Dots in a column's name lead into nested JSON: "author.name".
     """
-    lines = list(itertools.islice(_read(path), ROWS_LIMIT))
+    lines = list(_read(path))
     # Objects may leave out what they have not got, so that one row does not show all columns.
     columns = {column: value for _, row in lines[:_SHOWN] if isinstance(row, dict) for column, value in row.items()}
     chosen = _chosen(path, columns, mapping) if columns else {}
