@@ -1,8 +1,8 @@
 """Hits and spans -> Answer: quotes, citations, confidence, abstention.
 
 The quote is the whole sentence around the span, so `article.text[start:end] == quote` holds by construction.
-Two logistic regressions over the same features decide: one ranks the passages that were read, one gives the
-probability that the best one's words are right. tests/benchmarks/confidence.py fits both.
+Two logistic regressions over the same features decide: one ranks the passages that were read, one (calibration.py)
+gives the probability that the best one's words are right. tests/benchmarks/confidence.py fits both.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from assistant.calibration import Calibration
 from assistant.questions import anchors, wanted
 from assistant.schema import Answer, Article, Citation, Hit, Span
 from assistant.splitting import widen
@@ -29,15 +30,6 @@ _SAME_SAID = 0.6
 _RANKING = {"span": 0.272, "dense": 2.421, "lexical": 1.723, "covered": 0.245, "unmentioned": 0.0, "explains": 0.786}
 RANKED_BY = tuple(_RANKING)
 """The names in `features`, in the order of the fits."""
-_CONFIDENCE = {
-    "bias": -4.24,
-    "span": 0.303,
-    "dense": 0.399,
-    "lexical": 3.07,
-    "covered": 0.0,
-    "unmentioned": -0.39,
-    "explains": 0.114,
-}
 
 _SENTENCE_END = re.compile(r"[.!?][”\"’)]*\s+|\n+")
 
@@ -86,16 +78,6 @@ def features(evidence: Evidence) -> dict[str, float]:
     }
 
 
-def confidence(best: Evidence) -> float:
-    """Probability that the words of the best evidence answer the question.
-
-    Agreement of articles does not raise it: where many tell a fact, they agree as much on the near miss that an
-    unanswerable question ("…launch with Mazda?") brings up.
-    """
-    seen = {**features(best), "bias": 1.0}
-    return 1 / (1 + math.exp(-sum(weight * seen[name] for name, weight in _CONFIDENCE.items())))
-
-
 def weigh(question: str, hits: Sequence[Hit], spans: Sequence[Span], frequencies: Mapping[str, int]) -> list[Evidence]:
     """Evidence, best first. `frequencies` counts the index's passages that hold each asked word (see `rarity`)."""
     rarities = {stem(word): rarity(count) for word, count in frequencies.items()}
@@ -136,18 +118,24 @@ def compose(
     frequencies: Mapping[str, int],
     sentences: Sentences,
     *,
+    calibration: Calibration,
     threshold: float,
 ) -> Answer:
-    """The answer from the hits and what was read in them; `sentences` gives an article's sentence offsets."""
+    """The answer from the hits and what was read in them; `sentences` gives an article's sentence offsets.
+
+    Agreement of articles does not raise the confidence: where many tell a fact, they agree as much on the near miss
+    that an unanswerable question ("…launch with Mazda?") brings up.
+    """
     hits = tuple(hits)
     if not hits:
         return _abstain(question, asked, "no article in the index meets the filters", 0.0, ())
     if not evidence:
         return _abstain(question, asked, _reason(asked, evidence, frequencies), 0.0, hits)
     best = evidence[0]
-    sure = confidence(best)
+    seen = features(best)
+    sure = calibration.probability(seen)
     if sure < threshold:
-        return _abstain(question, asked, _reason(asked, evidence, frequencies), sure, hits)
+        return replace(_abstain(question, asked, _reason(asked, evidence, frequencies), sure, hits), seen=seen)
     short = best.span.text if wanted(asked).short else None
     chosen = [best, *_same_elsewhere(best, evidence)] if short else _sentences_that_answer(evidence, sentences)
     citations = _cite(chosen, sentences)
@@ -161,6 +149,7 @@ def compose(
         confidence=sure,
         citations=citations,
         hits=hits,
+        seen=seen,
     )
 
 

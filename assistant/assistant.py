@@ -18,15 +18,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from assistant import answering, questions, sync
+from assistant.calibration import SHIPPED, Calibration
 from assistant.catalog import Catalog
 from assistant.conversation import standalone
 from assistant.embedding import Embedder, load_embedder
 from assistant.errors import AssistantError, IndexMismatch, IndexMissing, InvalidSetting, UnknownArticle
 from assistant.generations import IndexFolder
-from assistant.reading import Reader, load_reader
+from assistant.reading import Reader, fingerprint, load_reader
 from assistant.retrieval import Retriever, search_terms
 from assistant.schema import Answer, Article, Filter, Hit, Source, SyncReport, Turn
-from assistant.settings import Settings
+from assistant.settings import BUNDLED_READER, Settings
 from assistant.vectors import VectorIndex
 
 Day = date | str | None
@@ -67,7 +68,11 @@ class Assistant:
     @functools.cached_property
     def _reader(self) -> Reader:
         """Loaded with the first question: a sync or a list needs none."""
-        return self._given_reader or load_reader()
+        return self._given_reader or load_reader(self.settings.reader)
+
+    @property
+    def _reader_fingerprint(self) -> str:
+        return type(self._given_reader).__name__ if self._given_reader else fingerprint(self.settings.reader)
 
     def __enter__(self) -> Self:
         return self
@@ -157,6 +162,10 @@ class Assistant:
             index = self._index()
             return index.catalog.names_of_sources(index.generation)
 
+    def models(self) -> dict[str, str]:
+        """The embedding model and the reader, by fingerprint. Raises ModelUnavailable."""
+        return {"embedding": self._embedder.fingerprint, "reader": self._reader_fingerprint}
+
     def status(self) -> dict[str, Any]:
         """What is indexed, from where, with which models. Raises IndexMissing."""
         with self._lock:
@@ -169,6 +178,8 @@ class Assistant:
                 "passages": passages,
                 "sources": {key: source.place for key, source in index.catalog.sources().items()},
                 "built_with": index.catalog.built_with(index.generation),
+                "reader": self._reader_fingerprint,
+                "calibration": self._calibrated(),
             }
 
     # -- questions -----------------------------------------------------------------------------------------
@@ -194,12 +205,16 @@ class Assistant:
         since: Day = None,
         until: Day = None,
         source: str | None = None,
+        threshold: float | None = None,
     ) -> Answer:
         """An answer with citations, or an abstention with the nearest passages.
 
         `since` and `until` are inclusive days (date or "YYYY-MM-DD") of publication; `source` is an outlet's name.
+        `threshold` is the least confidence that gives an answer, 0..1 (default: the setting, else as calibrated).
         Raises InvalidQuestion, InvalidSetting, IndexMissing.
         """
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise InvalidSetting(f"threshold is {threshold}; use 0 to 1")
         question = questions.cleaned(question)
         asked = questions.checked(standalone(question, history))
         where = make_filter(since, until, source)
@@ -217,7 +232,8 @@ class Assistant:
                     evidence,
                     frequencies,
                     lambda article: index.catalog.sentences(article.id, index.generation),
-                    threshold=self.settings.threshold,
+                    calibration=self.calibration,
+                    threshold=self.threshold if threshold is None else threshold,
                 )
             clock.lap("answer")
         return replace(answer, timings={**clock.laps, "total": clock.total})
@@ -232,6 +248,36 @@ class Assistant:
         spans = self._reader.read(asked, [hit.text for hit in hits])
         clock.lap("read")
         return hits, answering.weigh(asked, hits, spans, frequencies), frequencies
+
+    @property
+    def threshold(self) -> float:
+        """The least confidence that gives an answer: the setting, else as calibrated."""
+        return self.calibration.threshold if self.settings.threshold is None else self.settings.threshold
+
+    @functools.cached_property
+    def calibration(self) -> Calibration:
+        """The one kept in the index if it was fitted to this reader, else the shipped one."""
+        kept = Calibration.load(self.settings.index)
+        return kept if kept and kept.reader == self._reader_fingerprint else SHIPPED
+
+    def calibrate(self, calibration: Calibration | None) -> None:
+        """Keeps a calibration in the index for this reader, or with None goes back to the shipped one.
+
+        Raises IndexUnusable.
+        """
+        if calibration:
+            replace(calibration, reader=self._reader_fingerprint).save(self.settings.index)
+        else:
+            Calibration.remove(self.settings.index)
+        self.__dict__.pop("calibration", None)
+
+    def _calibrated(self) -> str:
+        calibration = self.calibration
+        if calibration is SHIPPED:
+            fits = self.settings.reader == BUNDLED_READER
+            return "as shipped" if fits else "as shipped, for another reader; type: assistant calibrate CASES"
+        bound = f", at most {calibration.max_error:.0%} wrong" if calibration.max_error else ""
+        return f"fitted to {calibration.cases} cases{bound}"
 
     async def aask(self, question: str, history: Sequence[Turn] = (), **options: Any) -> Answer:
         """`ask` in a thread."""

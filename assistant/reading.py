@@ -1,8 +1,8 @@
-"""A question and texts -> per text the words that answer best, with a score. The home of onnxruntime.
+"""A question and texts -> per text the words that answer best, with a score. The home of onnxruntime and transformers.
 
-The reader is a six-layer BERT with one linear layer that points at the first and last token of the answer, or
-at [CLS] if the text holds none (Devlin et al. 2019, section 4.3). tools/reader/ trains it; it runs here as
-int8 ONNX without torch.
+The bundled reader is a six-layer BERT with one linear layer that points at the first and last token of the answer, or
+at [CLS] if the text holds none (Devlin et al. 2019, section 4.3). tools/reader/ trains it; it runs here as int8 ONNX
+without torch. Any extractive question-answering model of Hugging Face reads in the same way, with torch.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from assistant import hub
 from assistant.errors import ModelUnavailable
 from assistant.questions import wanted
 from assistant.schema import Span
+from assistant.settings import BUNDLED_READER
 from assistant.words import content_stems, content_words, stem
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ _NO_SPAN = -99.0
 _CURRENCY = re.compile(r"(?:\b[A-Z]{1,2})?[$€£¥]$")
 
 Logits = NDArray[np.float32]
+Inputs = Mapping[str, NDArray[np.int64]]
+"""`input_ids`, `attention_mask` and `token_type_ids`, each of shape (batch, longest)."""
 
 
 class Reader(Protocol):
@@ -44,38 +48,93 @@ class Reader(Protocol):
         """One span per text, in order; its score is its logits' sum less that of no answer."""
 
 
-def load_reader(folder: Path = MODEL) -> Reader:
-    """The trained reader. Raises ModelUnavailable."""
+def load_reader(model: str = BUNDLED_READER) -> Reader:
+    """The bundled reader by its name, or any question-answering folder or hub name. Raises ModelUnavailable."""
+    return load_bundled(MODEL) if model == BUNDLED_READER else load_transformer(model)
+
+
+def fingerprint(model: str) -> str:
+    """Changes when scores may: a calibration holds for one reader. Nothing is loaded. Raises ModelUnavailable."""
+    if model != BUNDLED_READER:
+        return hub.located(model, "question-answering")[1]
+    return f"{BUNDLED_READER}@{hub.sha256(_bundled_files(MODEL)[0])[:16]}"
+
+
+def _bundled_files(folder: Path) -> tuple[Path, Path]:
     model, tokenizer = folder / "reader.int8.onnx", folder / "tokenizer.json"
     if not model.is_file() or not tokenizer.is_file():
         raise ModelUnavailable(f"the reader's files are not in {folder}; reinstall article-assistant")
-    return OnnxReader(model, tokenizer)
+    return model, tokenizer
 
 
-class OnnxReader:
-    """A model that gives `start_logits` and `end_logits` for `input_ids`, `attention_mask` and `token_type_ids`."""
+def load_bundled(folder: Path) -> SpanReader:
+    """`reader.int8.onnx` and `tokenizer.json` of a folder. Raises ModelUnavailable."""
+    import onnxruntime
+    from tokenizers import Tokenizer
 
-    def __init__(self, model: Path, tokenizer: Path) -> None:
-        import onnxruntime
-        from tokenizers import Tokenizer
+    model, tokenizer = _bundled_files(folder)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
+    # Spinning threads starve each other on a busy machine: beside another process they took 4 times as long.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = min(4, os.cpu_count() or 1)
-        # Spinning threads starve each other on a busy machine: beside another process they took 4 times as long.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(_PAIR_TOKENS, strategy="only_second")
-        self._tokenizer_file = tokenizer
+    def run(inputs: Inputs) -> tuple[Logits, Logits]:
+        start, end = session.run(["start_logits", "end_logits"], dict(inputs))
+        return np.asarray(start), np.asarray(end)
+
+    return SpanReader(Tokenizer.from_file(str(tokenizer)), run)
+
+
+def load_transformer(model: str) -> SpanReader:
+    """A question-answering model of Hugging Face, in torch. Raises ModelUnavailable."""
+    place, _ = hub.located(model, "question-answering")
+    offline = hub.prepared()
+    import torch
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=offline)
+        network, loading = AutoModelForQuestionAnswering.from_pretrained(
+            place, local_files_only=offline, output_loading_info=True
+        )
+    except (OSError, ValueError) as error:
+        raise hub.unloadable(model, "reader") from error
+    if loading["missing_keys"]:
+        # The head would be random: an encoder without question answering loads with a mere warning.
+        raise ModelUnavailable(f"{model!r} was not trained for question answering; name a model that was")
+    if not tokenizer.is_fast:
+        raise ModelUnavailable(f"{model!r} has no fast tokenizer, which gives the places of words; name another model")
+    network.eval()
+    taken = tokenizer.model_input_names
+
+    def run(inputs: Inputs) -> tuple[Logits, Logits]:
+        with torch.inference_mode():
+            found = network(**{name: torch.from_numpy(inputs[name]) for name in taken})
+        return found.start_logits.numpy(), found.end_logits.numpy()
+
+    return SpanReader(tokenizer.backend_tokenizer, run, padding=tokenizer.pad_token_id or 0)
+
+
+class SpanReader:
+    """Reads with any model that gives start and end logits, the first token's standing for no answer."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        run: Callable[[Inputs], tuple[Logits, Logits]],
+        padding: int = 0,
+    ) -> None:
+        self._run = run
+        self._padding = padding
+        self._tokenizer = tokenizer
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(_PAIR_TOKENS, strategy="only_second")
 
     @functools.cached_property
     def _untruncated(self) -> Tokenizer:
         """A second one, since the first refuses to shorten a question without a text; few questions need it."""
-        from tokenizers import Tokenizer
-
-        tokenizer: Tokenizer = Tokenizer.from_file(str(self._tokenizer_file))
-        tokenizer.no_padding()
+        tokenizer = type(self._tokenizer).from_str(self._tokenizer.to_str())
         tokenizer.no_truncation()
         return tokenizer
 
@@ -105,14 +164,17 @@ class OnnxReader:
     def _logits(self, batch: Sequence[Encoding]) -> tuple[Logits, Logits]:
         """Start and end logits, each of shape (batch, longest)."""
         longest = max(len(encoding) for encoding in batch)
-        inputs: dict[str, Any] = {}
-        for name, field in (("input_ids", "ids"), ("attention_mask", "attention_mask"), ("token_type_ids", "type_ids")):
-            padded = np.zeros((len(batch), longest), dtype=np.int64)
+        inputs = {}
+        for name, field, padding in (
+            ("input_ids", "ids", self._padding),
+            ("attention_mask", "attention_mask", 0),
+            ("token_type_ids", "type_ids", 0),
+        ):
+            padded = np.full((len(batch), longest), padding, dtype=np.int64)
             for row, encoding in enumerate(batch):
                 padded[row, : len(encoding)] = getattr(encoding, field)
             inputs[name] = padded
-        start, end = self._session.run(["start_logits", "end_logits"], inputs)
-        return np.asarray(start), np.asarray(end)
+        return self._run(inputs)
 
 
 def best_span(start: Logits, end: Logits, encoding: Encoding, text: str, asked: frozenset[str]) -> Span:

@@ -201,6 +201,8 @@ class Answer:
     citations: tuple[Citation, ...]
     hits: tuple[Hit, ...] = ()
     disagreements: tuple[str, ...] = ()
+    seen: Mapping[str, float] = field(default_factory=dict)
+    """What the confidence went by, of the best passage read: see answering.features."""
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds per step."""
 

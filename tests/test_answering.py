@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.answering import RANKED_BY, compose, confidence, features, rarity, weigh
+from assistant.answering import RANKED_BY, compose, features, rarity, weigh
+from assistant.calibration import SHIPPED
 from assistant.schema import Answer, Article, Hit, Passage, Span
 from assistant.splitting import Splitter
 
@@ -45,6 +46,7 @@ def answer(question: str, found: list[tuple[Hit, Span]], frequencies: dict[str, 
         evidence,
         frequencies,
         lambda a: SPLITTER.split(a).sentences,
+        calibration=SHIPPED,
         threshold=threshold,
     )
 
@@ -123,7 +125,7 @@ def test_weaker_evidence_never_gives_more_confidence(worse: str) -> None:
             "Who opened the bridge over the Orve in Vell?", [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 8.0)], KNOWN
         ),
     }[worse]
-    assert confidence(weak[0]) <= confidence(strong[0])
+    assert SHIPPED.probability(features(weak[0])) <= SHIPPED.probability(features(strong[0]))
 
 
 def test_why_questions_get_sentences_and_no_fragment() -> None:

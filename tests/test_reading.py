@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.errors import ModelUnavailable
-from assistant.reading import MODEL, Reader, load_reader
+from assistant.reading import MODEL, Reader, fingerprint, load_bundled, load_reader
 from assistant.words import content_stems
 
 BRIDGE = "Mara Lind opened the bridge over the Orve in 2019. It cost 12 million crowns and replaced a ferry."
@@ -98,7 +98,7 @@ def test_the_shipped_model_is_small(reader: Reader) -> None:
 
 def test_a_missing_model_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="reinstall"):
-        load_reader(tmp_path)
+        load_bundled(tmp_path)
 
 
 def test_a_currency_s_sign_belongs_to_the_amount(reader: Reader) -> None:
@@ -110,3 +110,46 @@ def test_a_span_stays_in_its_paragraph(reader: Reader) -> None:
     text = "Who opened it?\n\nMara Lind\n\nWhen was that?\n\nIn 2019, on a rainy day in spring."
     for question in ("Who opened it?", "When was it opened?", "What happened in spring?"):
         assert "\n" not in reader.read(question, [text])[0].text
+
+
+@pytest.fixture(scope="module")
+def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as Hugging Face keeps one, of a tiny untrained question-answering model."""
+    import transformers
+
+    folder = tmp_path_factory.mktemp("tiny-reader")
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.BertConfig(vocab_size=30522, **shape)
+    transformers.BertForQuestionAnswering(config).save_pretrained(folder)
+    transformers.BertTokenizerFast(tokenizer_file=str(MODEL / "tokenizer.json")).save_pretrained(folder)
+    return folder
+
+
+def test_any_question_answering_model_reads(transformer: Path) -> None:
+    texts = [BRIDGE, MUSEUM * 30, "Short."]
+    spans = load_reader(str(transformer)).read("Who opened the bridge over the Orve?", texts)
+    assert all(span.text and span.text == text[span.start : span.end] for span, text in zip(spans, texts, strict=True))
+    assert fingerprint(str(transformer)).startswith(f"{transformer.name}@")
+
+
+def test_a_transformer_s_scores_do_not_depend_on_the_batch(transformer: Path) -> None:
+    reader = load_reader(str(transformer))
+    alone = reader.read("Who opened the bridge?", [BRIDGE])[0]
+    beside = reader.read("Who opened the bridge?", [MUSEUM * 10, BRIDGE])[1]
+    assert (alone.text, alone.score) == (beside.text, pytest.approx(beside.score, abs=1e-4))
+
+
+def test_a_model_without_question_answering_is_refused(transformer: Path, tmp_path: Path) -> None:
+    import transformers
+
+    transformers.BertModel.from_pretrained(transformer).save_pretrained(tmp_path)
+    transformers.AutoTokenizer.from_pretrained(transformer).save_pretrained(tmp_path)
+    with pytest.raises(ModelUnavailable, match="not trained for question answering"):
+        load_reader(str(tmp_path))
+
+
+def test_a_reader_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="no folder"):
+        load_reader(str(tmp_path / "nowhere"))
+    with pytest.raises(ModelUnavailable, match="HF_HUB_OFFLINE=0"):
+        load_reader("nobody/no-such-reader")

@@ -2,10 +2,11 @@
 
     python tests/benchmarks/confidence.py --squad DIR --work DIR
 
-Asks questions that the reader was not trained on (held-out articles) of the index that retrieval.py left in --work,
-among them adversarial unanswerable ones and ones with a name or year of another article put in, and fits two logistic
-regressions: one over all passages read, which ranks them, and one over the best passage, which gives the probability.
-Prints the constants of assistant/answering.py. Never uses eval-v2.0.json.gz or the regression set.
+Asks two kinds of questions that the reader was not trained on: those of the calibration collection (made-up news, see
+news.py), and those of SQuAD's held-out articles, put to the index that retrieval.py left in --work, among them
+adversarial unanswerable ones and ones with a name or year of another article put in. Fits two logistic regressions: one
+over all passages read, which ranks them, and one over the best passage, which gives the probability. Prints the
+constants of assistant/answering.py and calibration.py. Never uses eval-v2.0.json.gz or the regression set.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ import argparse
 import json
 import random
 import re
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import news
 import numpy as np
 import squad
 from rich.progress import track
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold
 
 from assistant import Assistant, Settings, answering
 from assistant.assistant import _Clock
@@ -46,11 +49,14 @@ HELD_OUT = {
 
 
 SAMPLED = {"answerable": 0.5, "adversarial": 0.2, "swapped": 0.3}
-EXPECTED = {"answerable": 0.75, "adversarial": 0.1, "swapped": 0.15}
-"""Shares among the questions asked here, and among those of a user; the fit weighs the first up to the second.
+"""Shares among the questions asked of SQuAD's paragraphs."""
 
-The second is an assumption: most questions have an answer in the articles that they are put to, and few of the others
-are as cunning as the adversarial ones.
+NEWS_SHARE = 0.6
+ANSWERABLE = 0.75
+"""Shares of the fit's weight: of the calibration collection, and of the questions that have an answer.
+
+Both are assumptions about a user's questions: most are like the collection's, and have an answer in the articles that
+they are put to.
 """
 
 
@@ -99,11 +105,18 @@ def swap(asked: squad.Asked, others: Sequence[squad.Asked], chance: random.Rando
     return None
 
 
-def observe(assistant: Assistant, kind: str, asked: squad.Asked) -> list[dict[str, float]]:
+def observe(assistant: Assistant, kind: str, asked: squad.Asked) -> list[dict[str, float | str]]:
     """What the assistant saw in each passage it read, best first, and whether its words were right."""
-    _, evidence, _ = assistant._gather(assistant._index(), asked.question, Filter(), _Clock())
+    hits, evidence, _ = assistant._gather(assistant._index(), asked.question, Filter(), _Clock())
+    cosine = max(hit.dense for hit in hits)
     return [
-        {**answering.features(e), "weight": EXPECTED[kind] / SAMPLED[kind], "right": float(is_right(e, asked))}
+        {
+            **answering.features(e),
+            "kind": kind,
+            "silent": float(not asked.answers),
+            "cosine": cosine,
+            "right": float(is_right(e, asked)),
+        }
         for e in evidence
     ]
 
@@ -121,7 +134,8 @@ def fit(rows: Sequence[dict[str, float]], names: Sequence[str]) -> tuple[dict[st
     x = np.array([[1.0, *(row[name] for name in names)] for row in rows])
     y, weights = (np.array([row[name] for row in rows]) for name in ("right", "weight"))
     apart = np.zeros(len(rows))
-    for train, test in KFold(5, shuffle=True, random_state=1).split(x):
+    # A question's passages stay together: its best and its next-best are no two independent cases.
+    for train, test in GroupKFold(5, shuffle=True, random_state=1).split(x, groups=[row["question"] for row in rows]):
         apart[test] = expit(x[test] @ logistic(x[train], y[train], weights[train], names))
     share = np.average(y, weights=weights)
     print(f"{len(rows):,} rows, {share:.3f} right, AUROC {roc_auc_score(y, apart, sample_weight=weights):.3f}")
@@ -148,22 +162,47 @@ def logistic(x: np.ndarray, y: np.ndarray, weights: np.ndarray, names: Sequence[
     return minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
 
 
+def weighted(observed: Sequence[list[dict[str, float]]]) -> None:
+    """Adds each row's weight: what NEWS_SHARE and ANSWERABLE make of its question's kind."""
+    counts = Counter((rows[0]["kind"] == "news", rows[0]["silent"]) for rows in observed)
+    for rows in observed:
+        is_news, silent = rows[0]["kind"] == "news", rows[0]["silent"]
+        share = (NEWS_SHARE if is_news else 1 - NEWS_SHARE) * (1 - ANSWERABLE if silent else ANSWERABLE)
+        for row in rows:
+            row["weight"] = len(observed) * share / counts[is_news, silent]
+
+
+def ask_all(options: argparse.Namespace) -> Iterable[list[dict[str, float]]]:
+    with tempfile.TemporaryDirectory() as folder:
+        news.write_corpus(Path(folder) / "corpus")
+        with Assistant.open(Path(folder) / "corpus", Path(folder) / "index") as assistant:
+            assistant.sync()
+            for asked in track(news.load(), "news"):
+                yield observe(assistant, "news", asked)
+    settings = Settings(corpus=options.work / "squad", index=options.work / f"squad-index-{Settings.passage_words}")
+    questions = gather_questions(options.squad, options.count, random.Random(7))
+    with Assistant.open(settings=settings) as assistant:
+        for kind, asked in track(questions, "SQuAD"):
+            yield observe(assistant, kind, asked)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--squad", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="the --work of retrieval.py")
-    parser.add_argument("--count", type=int, default=1200)
-    parser.add_argument("--observed", type=Path, help="keep what was seen there; read instead of asking if it exists")
+    parser.add_argument("--count", type=int, default=800, help="questions asked of SQuAD's paragraphs")
+    parser.add_argument("--refit", action="store_true", help="fit again to what was seen the last time")
     options = parser.parse_args()
-    if options.observed and options.observed.exists():
-        observed = json.loads(options.observed.read_text())
+    kept = options.work / "observed.json"
+    if options.refit:
+        observed = json.loads(kept.read_text())
     else:
-        settings = Settings(corpus=options.work / "squad", index=options.work / f"squad-index-{Settings.passage_words}")
-        questions = gather_questions(options.squad, options.count, random.Random(7))
-        with Assistant.open(settings=settings) as assistant:
-            observed = [seen for kind, q in track(questions) if (seen := observe(assistant, kind, q))]
-        if options.observed:
-            options.observed.write_text(json.dumps(observed))
+        observed = [rows for rows in ask_all(options) if rows]
+        kept.write_text(json.dumps(observed))
+    weighted(observed)
+    for number, rows in enumerate(observed):
+        for row in rows:
+            row["question"] = number
     ranking, _ = fit([row for rows in observed for row in rows], answering.RANKED_BY)
     print("Ranking:", json.dumps(ranking))
 
@@ -174,7 +213,14 @@ def main() -> None:
     sure, probabilities = fit(best, answering.RANKED_BY)
     print("Confidence:", json.dumps(sure))
     right, weight = (np.array([row[name] for row in best]) for name in ("right", "weight"))
-    silent = np.array([row["weight"] < 1 for row in best])
+    silent = np.array([row["silent"] for row in best])
+    for name, inside in (("news", True), ("SQuAD", False)):
+        these = np.array([(row["kind"] == "news") is inside for row in best])
+        auroc = roc_auc_score(right[these], probabilities[these])
+        answerable = np.average(right[these & (silent == 0)])
+        print(
+            f"{name}: {these.sum()} questions, AUROC {auroc:.3f}, best words right for {answerable:.3f} of the answerable"
+        )
     thresholds = np.arange(0.2, 0.71, 0.05)
     good = [np.average(np.where(probabilities >= t, right, silent), weights=weight) for t in thresholds]
     print("Answered rightly, or rightly not answered, by threshold:")

@@ -1,4 +1,4 @@
-"""How fast: start-up, a cold question and warm ones, beside what the frameworks take to be imported.
+"""How fast: start-up, a cold question, warm ones and the reader, beside what the frameworks take to be imported.
 
     python tests/benchmarks/speed.py [--runs 7]
 
@@ -27,6 +27,25 @@ def seconds(*command: str) -> float:
     started = time.perf_counter()
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - started
+
+
+def reader_speed(runs: int) -> tuple[float, float]:
+    """(seconds to load the reader, passages of 160 tokens read in a second, in batches of the product's 24)."""
+    from assistant.reading import load_reader
+
+    loading, reading = [], []
+    # Every word is one token; with the question's 11 and three separators 160 in all.
+    texts = ["the river bridge was opened by a town in the spring and it cost more than was planned " * 9] * 24
+    texts = [" ".join(text.split()[:146]) for text in texts]
+    for _ in range(runs):
+        started = time.perf_counter()
+        reader = load_reader()
+        reader.read("Who?", ["Mara Lind did."])
+        loading.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        reader.read("Who opened the bridge over the river in the spring?", texts)
+        reading.append(len(texts) / (time.perf_counter() - started))
+    return statistics.median(loading), statistics.median(reading)
 
 
 def main() -> None:
@@ -64,6 +83,9 @@ def main() -> None:
         print(
             f"| the slowest of twenty such questions (p95) | {laps[int(0.95 * len(laps))]:.3f} s | {laps[int(0.95 * len(laps))] / base:.2f} |"
         )
+        loading, passages = reader_speed(runs)
+        print(f"| loading the reader, with its first passage | {loading:.2f} s | {loading / base:.2f} |")
+        print(f"  the reader: {passages:.0f} passages of 160 tokens a second")
         for step in answers[0].timings:
             print(f"  {step}: {1000 * statistics.median(answer.timings[step] for answer in answers):.0f} ms")
 

@@ -1,4 +1,4 @@
-"""From SQuAD and QAMR JSON/TSV to the windows that the reader trains on.
+"""From SQuAD, QAMR and our own news questions to the windows that the reader trains on.
 
 The product never shows the reader a whole article: it shows one passage of whole sentences, 250-600
 characters, without its title.  So every training example here is such a window, cut anew for each epoch
@@ -21,11 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from tokenizers import Encoding, Tokenizer
+
+NEWS = Path(__file__).parent / "news"
+"""Made-up news articles with questions: clusters of articles that tell one story, see README."""
 
 MAX_TOKENS = 192
 NO_ANSWER = -1
-KINDS = ("squad", "human_pos", "human_neg", "hard_window", "swapped", "qamr", "qamr_neg")
+KINDS = ("squad", "human_pos", "human_neg", "hard_window", "swapped", "qamr", "qamr_neg", "news", "news_neg")
 
 
 # ---- reading the files
@@ -83,15 +87,20 @@ class HeldOut:
 
     human: list[str]
     squad: list[str]
+    news: list[str]
 
 
-def choose_held_out(human: list[Article], squad: list[Article], seed: int = 7) -> HeldOut:
-    """4 articles of human no-answer questions, 5 large SQuAD articles (250-350 questions: about 1,500)."""
+def choose_held_out(human: list[Article], squad: list[Article], news: list[Cluster], seed: int = 7) -> HeldOut:
+    """4 articles of human no-answer questions, 5 large SQuAD articles (250-350 questions: about 1,500).
+
+    Of the news, the fifth cluster of each field: stable when clusters are added.
+    """
     rng = random.Random(seed)
     large = sorted(a.title for a in squad if 250 <= a.size() <= 350)
     return HeldOut(
         human=sorted(rng.sample(sorted(a.title for a in human), 4)),
         squad=sorted(rng.sample(large, min(5, len(large)))),
+        news=[cluster.name for cluster in news if cluster.name.split("-")[1] == "05"],
     )
 
 
@@ -105,12 +114,15 @@ class Sources:
     human_held_out: list[Article]
     held_out: HeldOut
     qamr: list[Paragraph]
+    news: list[Cluster]
+    news_held_out: list[Cluster]
 
 
 def read_sources(data: Path) -> Sources:
     squad = read_squad(data / "squad" / "train-v1.1.json.gz")
     human = read_squad(data / "squad" / "negatives-train.json.gz")
-    held = choose_held_out(human, squad)
+    news = read_news()
+    held = choose_held_out(human, squad, news)
     return Sources(
         squad=[a for a in squad if a.title not in held.squad],
         human=[a for a in human if a.title not in held.human],
@@ -118,7 +130,43 @@ def read_sources(data: Path) -> Sources:
         human_held_out=[a for a in human if a.title in held.human],
         held_out=held,
         qamr=read_qamr(data / "qamr"),
+        news=[c for c in news if c.name not in held.news],
+        news_held_out=[c for c in news if c.name in held.news],
     )
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Articles that tell one story in different words; each is one paragraph here."""
+
+    name: str
+    articles: tuple[Article, ...]
+
+
+def read_news(folder: Path = NEWS) -> list[Cluster]:
+    clusters = []
+    for path in sorted(folder.glob("*.yaml")):
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        clusters.append(Cluster(path.stem, tuple(_news_article(path.stem, *row) for row in enumerate(raw["articles"]))))
+    return clusters
+
+
+def _news_article(cluster: str, number: int, raw: dict[str, Any]) -> Article:
+    text = raw["text"].strip()
+    questions = tuple(
+        Question(f"{cluster}-{number}-{i}", str(q["q"]).strip(), () if q.get("none") else (_news_answer(text, q),))
+        for i, q in enumerate(raw["questions"])
+    )
+    return Article(raw["title"], (Paragraph(text, questions),))
+
+
+def _news_answer(text: str, question: dict[str, Any]) -> tuple[str, int]:
+    """(words, offset): found inside the fragment `in`, if one is given, and never inside another word."""
+    answer, fragment = str(question["a"]), question.get("in", text)
+    found = re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", fragment)
+    if found is None:
+        raise ValueError(f"{answer!r} does not stand in {fragment[:80]!r}")
+    return answer, text.index(fragment) + found.start()
 
 
 _BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "``": '"', "''": '"'}
@@ -360,6 +408,7 @@ class Mix:
     human_copies: int = 2
     qamr_positives: int = 10000
     qamr_negative_share: float = 0.4
+    news_copies: int = 5
 
 
 @dataclass
@@ -401,14 +450,15 @@ class _Builder:
             for question in paragraph.questions:
                 for _ in range(copies):
                     if question.answers:
-                        self._add_answerable(paragraph.text, question, index, pool, human)
+                        kind = "human_pos" if human else "squad"
+                        self._add_answerable(paragraph.text, question, index, pool, kind)
                     else:
-                        self._add_unanswerable(paragraph.text, question)
+                        self._add_unanswerable(paragraph.text, question, "human_neg")
 
     def _add_answerable(
-        self, text: str, question: Question, index: WindowIndex, pool: dict[str, list[str]], human: bool
+        self, text: str, question: Question, index: WindowIndex, pool: dict[str, list[str]], kind: str
     ) -> None:
-        positive = self.add_positive(text, question, "human_pos" if human else "squad")
+        positive = self.add_positive(text, question, kind)
         if self.rng.random() < self.mix.hard_share:
             negative = index.hard_negative(question, self.rng)
             if negative:
@@ -418,12 +468,27 @@ class _Builder:
             if swapped:
                 self.add_negative(swapped, positive.passage, "swapped")
 
-    def _add_unanswerable(self, text: str, question: Question) -> None:
+    def _add_unanswerable(self, text: str, question: Question, kind: str) -> None:
         """The part of the paragraph most like the question: where its author laid the trap."""
         size = window_size(self.rng)
         pieces = [text[a:b] for a, b in sequential_windows(text, size, overlap=1)]
         best = WindowIndex(pieces).ranked(question.text, 1) or pieces[:1]
-        self.add_negative(question.text, best[0], "human_neg")
+        self.add_negative(question.text, best[0], kind)
+
+    def add_news(self, cluster: Cluster) -> None:
+        """As an article of SQuAD, but with the whole cluster to take hard windows and swapped names from."""
+        whole = Article(cluster.name, tuple(p for a in cluster.articles for p in a.paragraphs))
+        pool = entity_pool(whole)
+        for article in cluster.articles:
+            own, all_windows = (WindowIndex(_article_windows(a, self.rng)) for a in (article, whole))
+            for paragraph in article.paragraphs:
+                for question in paragraph.questions * self.mix.news_copies:
+                    if not question.answers:
+                        self._add_unanswerable(paragraph.text, question, "news_neg")
+                        continue
+                    # The other articles tell the same in other words; only a name or figure can be searched for there.
+                    brief = len(question.consensus()[0].split()) <= 4
+                    self._add_answerable(paragraph.text, question, all_windows if brief else own, pool, "news")
 
     def add_qamr(self, sentences: list[Paragraph]) -> None:
         index = WindowIndex([s.text for s in sentences])
@@ -454,6 +519,8 @@ def build_examples(sources: Sources, epoch: int, mix: Mix | None = None, limit: 
         builder.add_article(article, human=False)
     for article in sources.human[: 1 if limit else None]:
         builder.add_article(article, human=True)
+    for cluster in sources.news[: 1 if limit else None]:
+        builder.add_news(cluster)
     builder.add_qamr(sources.qamr[: 50 if limit else None])
     if not limit:
         return builder.examples

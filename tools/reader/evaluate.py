@@ -184,10 +184,12 @@ def with_no_answer(predictions: list[Prediction], threshold: float | None = None
 
 
 def validate(reader: OnnxReader, sources: data.Sources, every: int = 1) -> dict[str, Any]:
-    """Both held-out sets: human no-answer questions on 4 articles, and 5 SQuAD articles (all answerable)."""
+    """All held-out sets: human no-answer questions on 4 articles, 5 SQuAD articles (all answerable), and news."""
+    news = [article for cluster in sources.news_held_out for article in cluster.articles]
     return {
         "human": with_no_answer(predict(reader, sources.human_held_out, every)),
         "squad": answerable_scores(predict(reader, sources.squad_held_out, every)),
+        "news": with_no_answer(predict(reader, news, every)),
     }
 
 

@@ -1,0 +1,264 @@
+"""What was seen of the best evidence -> the probability that its words are right, and the least that gives an answer.
+
+A logistic regression (Platt scaling over several features). The shipped constants are fitted by
+tests/benchmarks/confidence.py; `assistant calibrate` fits others to a user's own cases and keeps them in the index.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assistant.errors import IndexUnusable, InvalidSetting
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+FILE = "calibration.json"
+LEVEL = 0.95
+"""Confidence level of the bound on errors."""
+
+_FOLDS = 5
+_SPREAD = {"span": 4.0, "unmentioned": 0.6, "explains": 0.4}
+"""Typical spread of a feature; of the others, which lie in 0..1, a quarter."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`weights` by the name of the feature (see answering.features); a feature without a weight does not count."""
+
+    bias: float
+    weights: Mapping[str, float]
+    threshold: float
+    reader: str = ""
+    """Fingerprint of the reader whose scores it was fitted to; the shipped one goes with the bundled reader."""
+    cases: int = 0
+    max_error: float | None = None
+    """The share of wrong answers that the threshold keeps to, with 95 % confidence, on cases like those fitted to."""
+
+    def probability(self, seen: Mapping[str, float]) -> float:
+        return 1 / (1 + math.exp(-self.bias - sum(w * seen.get(name, 0.0) for name, w in self.weights.items())))
+
+    def save(self, folder: Path) -> None:
+        """Raises IndexUnusable."""
+        path = folder / FILE
+        try:
+            partial = path.with_suffix(".partial")
+            partial.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            raise IndexUnusable.of(folder, error) from error
+
+    @classmethod
+    def load(cls, folder: Path) -> Calibration | None:
+        """None if there is none. Raises InvalidSetting if it cannot be read."""
+        path = folder / FILE
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{**raw, "weights": {name: float(w) for name, w in raw["weights"].items()}})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InvalidSetting(
+                f"the calibration {path} cannot be read; type: assistant calibrate CASES, or --reset to do without it"
+            ) from error
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Raises IndexUnusable."""
+        try:
+            (folder / FILE).unlink(missing_ok=True)
+        except OSError as error:
+            raise IndexUnusable.of(folder, error) from error
+
+
+SHIPPED = Calibration(
+    bias=-4.24,
+    weights={"span": 0.303, "dense": 0.399, "lexical": 3.07, "covered": 0.0, "unmentioned": -0.39, "explains": 0.114},
+    threshold=0.35,
+)
+
+
+# -- fitting -----------------------------------------------------------------------------------------------------
+
+
+def fit(seen: Sequence[Mapping[str, float]], right: Sequence[bool], prior: Calibration = SHIPPED) -> Calibration:
+    """The likeliest constants for these cases, held near `prior`'s: few cases move them little, many as far as needed.
+
+    Maximum a posteriori, with a normal prior of one unit of log-odds per typical spread of a feature, and three for
+    the bias. What speaks for an answer (span, retrieval, words) never comes to count against it.
+    """
+    names = tuple(prior.weights)
+    constants = _fitted(_matrix(seen, names), right, prior)
+    weights = {name: round(float(w), 4) for name, w in zip(names, constants[1:], strict=True)}
+    return Calibration(round(float(constants[0]), 4), weights, prior.threshold, prior.reader, len(right))
+
+
+def cross_fitted(
+    seen: Sequence[Mapping[str, float]], right: Sequence[bool], prior: Calibration = SHIPPED
+) -> list[float]:
+    """Each case's probability from a fit to the others (five folds, case i in fold i mod 5)."""
+    import numpy as np
+
+    x, y = _matrix(seen, tuple(prior.weights)), np.asarray(right, dtype=float)
+    fold = np.arange(len(y)) % _FOLDS
+    found = np.zeros(len(y))
+    for f in range(_FOLDS):
+        inside = fold == f
+        found[inside] = x[inside] @ _fitted(x[~inside], y[~inside], prior)
+    return [float(p) for p in 1 / (1 + np.exp(-found))]
+
+
+def _matrix(seen: Sequence[Mapping[str, float]], names: Sequence[str]) -> Array:
+    import numpy as np
+
+    return np.array([[1.0, *(row.get(name, 0.0) for name in names)] for row in seen]).reshape(-1, len(names) + 1)
+
+
+def _fitted(x: Array, right: Sequence[bool] | Array, prior: Calibration) -> Array:
+    """Shape (features + 1,), the bias first."""
+    import numpy as np
+    from scipy.optimize import minimize
+
+    y = np.asarray(right, dtype=float)
+    start = np.array([prior.bias, *prior.weights.values()])
+    spread = np.array([1 / 3, *(_SPREAD.get(name, 0.25) for name in prior.weights)])
+
+    def loss(constants: Array) -> tuple[float, Array]:
+        z = x @ constants
+        apart = (constants - start) * spread
+        likelihood = np.logaddexp(0, z) - y * z
+        return float(likelihood.sum() + apart @ apart / 2), x.T @ (1 / (1 + np.exp(-z)) - y) + apart * spread
+
+    signs: dict[str, tuple[float | None, float | None]] = {"unmentioned": (None, 0.0), "explains": (None, None)}
+    bounds = [(None, None), *(signs.get(name, (0.0, None)) for name in prior.weights)]
+    return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
+
+
+# -- the bound ---------------------------------------------------------------------------------------------------
+
+
+def upper_bound(errors: int, answered: int, level: float = LEVEL) -> float:
+    """Clopper & Pearson's (1934) one-sided upper bound on the error rate, from `errors` of `answered`."""
+    from scipy.stats import beta
+
+    return 1.0 if errors >= answered else float(beta.ppf(level, errors + 1, answered - errors))
+
+
+def cases_needed(max_error: float, error_rate: float = 0.0, level: float = LEVEL) -> int | None:
+    """How many answered cases a bound of `max_error` takes if `error_rate` of them are wrong; None: no number will do.
+
+    Doubling, then halving: the bound falls with the number of cases but for rounding to whole errors.
+    """
+    if error_rate >= max_error:
+        return None
+
+    def enough(answered: int) -> bool:
+        return upper_bound(math.ceil(error_rate * answered), answered, level) <= max_error
+
+    high = 1
+    while not enough(high):
+        high *= 2
+        if high > 10_000_000:
+            return None
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def bounded_threshold(
+    probabilities: Sequence[float], right: Sequence[bool], max_error: float, level: float = LEVEL
+) -> float | None:
+    """The lowest threshold down to which the upper bound on errors among the answered stays under `max_error`.
+
+    Thresholds are tried from the highest that enough cases reach downwards, and the first that fails ends it: tests
+    in a fixed order need no correction for their number (Angelopoulos et al. 2021, "Learn then Test"). None if there
+    is no such threshold.
+    """
+    order = sorted(range(len(right)), key=lambda i: -probabilities[i])
+    fewest = cases_needed(max_error, level=level)
+    lowest = None
+    errors = 0
+    for answered, i in enumerate(order, 1):
+        errors += not right[i]
+        tied = answered < len(order) and probabilities[order[answered]] == probabilities[i]
+        if fewest is None or answered < fewest or tied:
+            continue
+        if upper_bound(errors, answered, level) > max_error:
+            break
+        lowest = probabilities[i]
+    return lowest
+
+
+# -- how good it is ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Cases of like probability."""
+
+    count: int
+    probability: float
+    """Mean of what was promised."""
+    right: float
+    """Share that was right."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Of probabilities that were promised to cases."""
+
+    bins: tuple[Bin, ...]
+    brier: float
+    calibration_error: float
+    """Expected calibration error: mean distance of promised and right over the bins, weighted by count."""
+    coverage: tuple[float, ...] = field(repr=False)
+    """Share answered, case by case from the surest down."""
+    risk: tuple[float, ...] = field(repr=False)
+    """Share wrong among these."""
+
+    @property
+    def area(self) -> float:
+        """Area under the risk-coverage curve: 0 is perfect (El-Yaniv & Wiener 2010)."""
+        return sum(self.risk) / len(self.risk) if self.risk else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "bins": [asdict(b) for b in self.bins],
+            "brier": round(self.brier, 4),
+            "calibration_error": round(self.calibration_error, 4),
+            "aurc": round(self.area, 4),
+        }
+
+
+def diagnose(probabilities: Sequence[float], right: Sequence[bool], bins: int = 10) -> Diagnosis:
+    """Of at least one case; bins are of equal width, and empty ones are left out."""
+    groups: dict[int, list[int]] = {}
+    for i, p in enumerate(probabilities):
+        groups.setdefault(min(int(p * bins), bins - 1), []).append(i)
+    found = tuple(
+        Bin(len(g), sum(probabilities[i] for i in g) / len(g), sum(right[i] for i in g) / len(g))
+        for _, g in sorted(groups.items())
+    )
+    total = len(right)
+    wrong = 0
+    risk = []
+    for answered, i in enumerate(sorted(range(total), key=lambda i: -probabilities[i]), 1):
+        wrong += not right[i]
+        risk.append(wrong / answered)
+    return Diagnosis(
+        bins=found,
+        brier=sum((p - r) ** 2 for p, r in zip(probabilities, right, strict=True)) / total,
+        calibration_error=sum(b.count * abs(b.probability - b.right) for b in found) / total,
+        coverage=tuple((n + 1) / total for n in range(total)),
+        risk=tuple(risk),
+    )
