@@ -138,7 +138,7 @@ def test_forms_that_draw_forms_are_stopped_by_the_clock(monkeypatch: pytest.Monk
     bomb = pdf([], stream=b"/X Do", resources="/XObject << /X 5 0 R >>", more=levels)
     started = time.perf_counter()
     assert "longer than 1 s" in refusal("a.pdf", bomb)
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 20
 
 
 def test_a_pdf_of_too_many_pages_names_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -671,6 +671,28 @@ def test_a_file_deleted_before_it_is_read_is_refused(folder):
         item.read()
 
 
+@pytest.mark.parametrize(("edits", "read"), [(0, True), (1, True), (2, False)])
+def test_a_file_that_changes_while_it_is_read_is_read_again_once(folder, monkeypatch, edits, read):
+    (folder / "a.md").write_text("old")
+    [item] = items("corpus", folder)
+    left = [edits]
+    read_bytes = Path.read_bytes
+
+    def edited(path: Path) -> bytes:
+        raw = read_bytes(path)
+        if left[0]:
+            left[0] -= 1
+            path.write_text(f"new, with {left[0]} to come")
+        return raw
+
+    monkeypatch.setattr(Path, "read_bytes", edited)
+    if read:
+        assert item.read()[0] == (b"new, with 0 to come" if edits else b"old")
+    else:
+        with pytest.raises(ArticleUnreadable, match="changes while it is read"):
+            item.read()
+
+
 def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_read(folder, monkeypatch):
     for name in ("a.md", "shut/b.md", "z/c.md"):
         (folder / name).parent.mkdir(exist_ok=True)
