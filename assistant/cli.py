@@ -555,7 +555,7 @@ def _print_report(report: SyncReport) -> None:
         if outcome.what != "unchanged":
             detail = outcome.reason or outcome.title
             click.echo(f"{outcome.what:<9} {outcome.location}" + (f"  ({detail})" if detail else ""))
-    keys = list(dict.fromkeys(outcome.source for outcome in report.outcomes))
+    keys = list(dict.fromkeys(outcome.source for outcome in report.outcomes if outcome.source))
     if len(keys) > 1:
         _print_table(report, keys)
     click.echo(_summary(report))

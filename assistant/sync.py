@@ -266,7 +266,11 @@ def _renewed(named: Source, before: Source) -> Source:
 
 def _remembered_key(remembered: Mapping[str, Source], what: str | os.PathLike[str]) -> str:
     text = os.fspath(what)
-    for key in (text, text.rstrip("/"), f"{text}/", str(Path(text).expanduser().resolve())):
+    path = Path(text).expanduser()
+    written = [text, str(path.resolve()), str(path.absolute())]
+    if text.lower().startswith(("http://", "https://")):
+        written.append(sources.named(text).key)
+    for key in written:
         if key in remembered and key != CORPUS:
             return key
     raise SourceMissing(f"{text} is no source that can be forgotten; for those that can, type: assistant sources")

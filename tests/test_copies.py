@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant import Article, Assistant
+from assistant.chat import evidence_markup
 from assistant.cli import _print_answer
 from assistant.copies import signatures, stories
 
@@ -182,6 +183,15 @@ def test_a_citation_says_in_how_many_outlets_the_story_appeared(
     _print_answer(answer)
     assert "also in 9 outlets" in capsys.readouterr().out
     assert answer.to_dict()["citations"][0]["outlets"] == list(citation.outlets)
+
+
+def test_the_page_says_so_too_and_an_outlet_s_name_is_text(ferry: Assistant) -> None:
+    answer = ferry.ask("How many passengers were on board the Orve Maiden?")
+    assert "also in 9 outlets" in evidence_markup(answer)
+    hostile = replace(answer.citations[0], outlets=("'><img src=x onerror=alert(1)>",))
+    markup = evidence_markup(replace(answer, citations=(hostile,)))
+    assert "also in 1 outlet<" in markup
+    assert "<img" not in markup
 
 
 def test_copies_that_a_filter_excludes_are_not_named(ferry: Assistant) -> None:

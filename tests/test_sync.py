@@ -377,6 +377,9 @@ def test_a_pattern_is_a_source_of_what_fits_it(index_folder: IndexFolder, corpus
     assert counts(sync_by_hand(index_folder, corpus, chosen=[pattern])) == {"unchanged": 1, "removed": 1}
     report = sync_by_hand(index_folder, corpus, chosen=[extra])
     assert counts(report) == {"added": 1, "skipped": 1}
+    report = sync_by_hand(index_folder, corpus, forget=[pattern])
+    # The pattern's file is the folder's from now on, and the corpus, which was asked for, is read too.
+    assert counts(report) == {"removed": 1, "added": 4, "unchanged": 1}
     with pytest.raises(SourceMissing, match="no file fits"):
         sync_by_hand(index_folder, corpus, chosen=[extra / "x*.md"])
 
