@@ -13,7 +13,7 @@ from conftest import CORPUS
 from regression_set import Case, failure, load, normalised, run, summary
 
 from assistant import Answer, Assistant
-from assistant.sources import Item, items, parse
+from assistant.sources import FileItem, items, parse
 
 FLOORS = {"all": 0.65, "short": 0.6, "unanswerable": 0.82, "adversarial": 0.7, "follow-up": 0.82, "why": 0.5}
 
@@ -69,7 +69,7 @@ def test_the_set_is_as_large_and_as_mixed_as_it_should_be() -> None:
 def test_every_expected_answer_and_quote_stands_in_an_article_named() -> None:
     texts = {}
     for item in items("corpus", CORPUS):
-        assert isinstance(item, Item)
+        assert isinstance(item, FileItem)
         texts[item.location] = parse(item, item.read()[0]).text.lower()
     for case in CASES:
         assert set(case.articles) <= set(texts), case.id
