@@ -213,8 +213,22 @@ class Assistant:
         `threshold` is the least confidence that gives an answer, 0..1 (default: the setting, else as calibrated).
         Raises InvalidQuestion, InvalidSetting, IndexMissing.
         """
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise InvalidSetting(f"threshold is {threshold}; use 0 to 1")
+        return self.ask_at((threshold,), question, history, since=since, until=until, source=source)[0]
+
+    def ask_at(
+        self,
+        thresholds: Sequence[float | None],
+        question: str,
+        history: Sequence[Turn] = (),
+        *,
+        since: Day = None,
+        until: Day = None,
+        source: str | None = None,
+    ) -> list[Answer]:
+        """`ask` with each of the thresholds, of one search and one reading: what is said, and what is held back."""
+        for threshold in thresholds:
+            if threshold is not None and not 0 <= threshold <= 1:
+                raise InvalidSetting(f"threshold is {threshold}; use 0 to 1")
         question = questions.cleaned(question)
         asked = questions.checked(standalone(question, history))
         where = make_filter(since, until, source)
@@ -225,18 +239,21 @@ class Assistant:
             # One transaction is one state of the catalog, however many syncs finish meanwhile.
             with index.catalog.transaction():
                 hits, evidence, frequencies = self._gather(index, asked, where, clock)
-                answer = answering.compose(
-                    question,
-                    asked,
-                    hits,
-                    evidence,
-                    frequencies,
-                    lambda article: index.catalog.sentences(article.id, index.generation),
-                    calibration=self.calibration,
-                    threshold=self.threshold if threshold is None else threshold,
-                )
+                answers = [
+                    answering.compose(
+                        question,
+                        asked,
+                        hits,
+                        evidence,
+                        frequencies,
+                        lambda article: index.catalog.sentences(article.id, index.generation),
+                        calibration=self.calibration,
+                        threshold=self.threshold if threshold is None else threshold,
+                    )
+                    for threshold in thresholds
+                ]
             clock.lap("answer")
-        return replace(answer, timings={**clock.laps, "total": clock.total})
+        return [replace(answer, timings={**clock.laps, "total": clock.total}) for answer in answers]
 
     def _gather(
         self, index: Retriever, asked: str, where: Filter, clock: _Clock
