@@ -107,5 +107,5 @@ def test_the_tree_in_the_module_s_docstring_names_every_error():
 
 def test_wrong_input_is_told_from_what_could_not_be_done():
     assert {error.__name__ for error in ERRORS if error.exit_code == 2} == {
-        "InputError", "InvalidQuestion", "InvalidSetting", "UnknownArticle",
+        "InputError", "InvalidBaseline", "InvalidCases", "InvalidQuestion", "InvalidSetting", "UnknownArticle",
     }  # fmt: skip
