@@ -156,7 +156,7 @@ def example_questions(corpus: Path) -> list[str]:
 
 
 def _source_choices(assistant: Assistant) -> list[str]:
-    return [_ANY_SOURCE, *assistant.sources()]
+    return [_ANY_SOURCE, *assistant.outlets()]
 
 
 def _message(gr: Any, role: str, markup: str) -> dict[str, Any]:
@@ -245,10 +245,12 @@ def _citation_card(citation: Citation, hits: Sequence[Hit]) -> str:
     start, end = _passage_around(citation, hits)
     passage = _marked(article.text, start, end, citation)
     whole = _marked(article.text, 0, len(article.text), citation)
+    names = html.escape(", ".join(citation.outlets), quote=True)
+    elsewhere = f"<p class='where' title='{names}'>{citation.elsewhere}</p>" if citation.elsewhere else ""
     return _card(
         f"<span class='number'>[{citation.number}]</span> {html.escape(article.title)}",
         article,
-        f"<p class='passage'>{passage}</p><details><summary>Whole article</summary><p>{whole}</p></details>",
+        f"<p class='passage'>{passage}</p>{elsewhere}<details><summary>Whole article</summary><p>{whole}</p></details>",
     )
 
 

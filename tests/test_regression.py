@@ -17,7 +17,7 @@ from conftest import CORPUS
 from assistant import Assistant
 from assistant.evaluation import Report, baseline, compare, load_cases, run
 from assistant.evaluation.verdict import decide
-from assistant.sources import Item, items, parse
+from assistant.sources import FileItem, items, parse
 
 FOLDER = Path(__file__).parent / "regression"
 CASES = load_cases(FOLDER / "huawei.yaml")
@@ -71,7 +71,7 @@ def test_the_set_is_as_large_and_as_mixed_as_it_should_be() -> None:
 def test_every_expected_answer_and_quote_stands_in_an_article_named() -> None:
     texts = {}
     for item in items("corpus", CORPUS):
-        assert isinstance(item, Item)
+        assert isinstance(item, FileItem)
         texts[item.location] = parse(item, item.read()[0]).text.lower()
     for case in CASES:
         assert set(case.articles) <= set(texts), case.id
