@@ -35,7 +35,7 @@ HOMES = {
     "sentence_transformers": {"embedding"},
     "torch": {"reading"},
     "transformers": {"reading"},
-    "safetensors": {"embedding"},
+    "safetensors": {"embedding", "reading"},
     "tokenizers": {"embedding", "reading"},
     "onnxruntime": {"reading"},
     "sqlite3": {"catalog"},
