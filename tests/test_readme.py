@@ -22,7 +22,7 @@ def first_line(path: Path) -> str:
 
 def mapped_modules() -> list[Path]:
     top = [path for path in PACKAGE.glob("*.py") if path.name != "__init__.py"]
-    return [*top, PACKAGE / "sources" / "__init__.py"]
+    return [*top, *(PACKAGE / name / "__init__.py" for name in ("chat", "sources"))]
 
 
 def test_the_map_is_the_modules_own_first_lines() -> None:
@@ -33,7 +33,7 @@ def test_the_map_is_the_modules_own_first_lines() -> None:
     )
     expected = {}
     for path in mapped_modules():
-        name = "sources/" if path.name == "__init__.py" else path.name
+        name = f"{path.parent.name}/" if path.name == "__init__.py" else path.name
         expected[name] = first_line(path).replace("|", "\\|")
     assert rows == expected
 
