@@ -148,6 +148,10 @@ class Assistant:
             index = self._index()
             return index.catalog.names_of_sources(index.generation)
 
+    def models(self) -> dict[str, str]:
+        """The embedding model and the reader, by fingerprint. Raises ModelUnavailable."""
+        return {"embedding": self._embedder.fingerprint, "reader": self._reader_fingerprint}
+
     def status(self) -> dict[str, Any]:
         """What is indexed, from where, with which models. Raises IndexMissing."""
         with self._lock:
@@ -195,6 +199,8 @@ class Assistant:
         `threshold` is the least confidence that gives an answer, 0..1 (default: the setting, else as calibrated).
         Raises InvalidQuestion, InvalidSetting, IndexMissing.
         """
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise InvalidSetting(f"threshold is {threshold}; use 0 to 1")
         question = questions.cleaned(question)
         asked = questions.checked(standalone(question, history))
         where = make_filter(since, until, source)
@@ -213,7 +219,7 @@ class Assistant:
                     frequencies,
                     lambda article: index.catalog.sentences(article.id, index.generation),
                     calibration=self.calibration,
-                    threshold=self._threshold(threshold),
+                    threshold=self.threshold if threshold is None else threshold,
                 )
             clock.lap("answer")
         return replace(answer, timings={**clock.laps, "total": clock.total})
@@ -229,13 +235,10 @@ class Assistant:
         clock.lap("read")
         return hits, answering.weigh(asked, hits, spans, frequencies), frequencies
 
-    def _threshold(self, asked_for: float | None) -> float:
-        if asked_for is not None and not 0 <= asked_for <= 1:
-            raise InvalidSetting(f"threshold is {asked_for}; use 0 to 1")
-        for value in (asked_for, self.settings.threshold):
-            if value is not None:
-                return value
-        return self.calibration.threshold
+    @property
+    def threshold(self) -> float:
+        """The least confidence that gives an answer: the setting, else as calibrated."""
+        return self.calibration.threshold if self.settings.threshold is None else self.settings.threshold
 
     @functools.cached_property
     def calibration(self) -> Calibration:

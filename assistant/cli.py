@@ -1,6 +1,6 @@
 """The command line: data on stdout, progress and notes on stderr, errors as one line with an exit code.
 
-Exit codes: 0 done, 2 wrong usage or input, 3 it could not be done.
+Exit codes: 0 done, 1 a check failed (eval, calibrate), 2 wrong usage or input, 3 it could not be done.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from assistant import __version__
-from assistant.errors import AssistantError, IndexBusy, IndexMismatch, SourceMissing
+from assistant.errors import AssistantError, IndexBusy, IndexMismatch, InvalidSetting, SourceMissing
 
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
+    from assistant.evaluation.baseline import Comparison
+    from assistant.evaluation.calibrating import Fitted
+    from assistant.evaluation.report import Report
+    from assistant.evaluation.verdict import Verdict
     from assistant.schema import Answer, Article, Hit, SyncReport
     from assistant.sync import Progress
 
@@ -169,6 +174,79 @@ def status(options: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"confidence {found['calibration']}")
 
 
+@cli.command("eval")
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
+@_JSON
+@click.option("--html", metavar="FILE", type=click.Path(), help="Write a page that shows every case.")
+@click.option("--junit", metavar="FILE", type=click.Path(), help="Write JUnit XML, for build servers.")
+@click.option("--save", metavar="FILE", type=click.Path(), help="Write a baseline for later runs.")
+@click.option("--baseline", metavar="FILE", type=click.Path(), help="Compare with a saved baseline.")
+@click.option("--max-regressions", metavar="N", type=click.IntRange(0), help="Pass with N regressions (default 0).")
+@click.option("--force", is_flag=True, help="Compare with a baseline of another corpus.")
+@click.option("--fail-under", metavar="LIMITS", default="", help="Fail below, as answer=.9,hit@5=.95,tag:short=.6.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Try a setting, as read=12.")
+@click.option("--init", "draft", metavar="FILE", type=click.Path(), help="Draft cases from the articles, to review.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of case files, for editors.")
+@click.pass_obj
+def eval_(options: dict[str, Any], /, files: tuple[str, ...], **wanted: Any) -> None:
+    """Run the cases of FILES: questions with the answers that are expected.
+
+    Fails (exit code 1) on a regression against --baseline and below a limit of --fail-under; with neither, and
+    without --save, if any case fails. For brier, ece, p50 and p95 a limit is a ceiling.
+    """
+    if wanted["schema"]:
+        from assistant.evaluation.cases import schema
+
+        _print_json(schema())
+    elif wanted["draft"]:
+        _draft(options, wanted["draft"], files)
+    else:
+        sys.exit(_evaluate(options, files, **wanted))
+
+
+@cli.command()
+@click.argument("files", nargs=-1, type=click.Path())
+@click.option(
+    "--max-error",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Answer only what keeps wrong answers under this share, with 95 % confidence, as 0.1.",
+)
+@click.option("--reset", is_flag=True, help="Go back to the calibration that was shipped.")
+@_JSON
+@click.pass_obj
+def calibrate(
+    options: dict[str, Any], files: tuple[str, ...], *, max_error: float | None, reset: bool, as_json: bool
+) -> None:
+    """Fit the confidence to the cases of FILES, so that it comes true on your articles and questions.
+
+    The fit is kept in the index, for the reader in use. Fails (exit code 1) if --max-error cannot be promised, and
+    then changes nothing.
+    """
+    if reset == bool(files):
+        raise click.UsageError("name files of cases, or --reset")
+    with _indexed(options) as assistant:
+        if reset:
+            assistant.calibrate(None)
+            click.echo("The confidence is as shipped.")
+            return
+        from assistant.evaluation.calibrating import fit, observe
+        from assistant.evaluation.cases import load_cases
+
+        cases = load_cases(*files)
+        with _progress() as progress:
+            asked = observe(assistant, cases, progress)
+        fitted = fit(asked, assistant.calibration, max_error)
+        if fitted.calibration:
+            assistant.calibrate(fitted.calibration)
+    if as_json:
+        _print_json(fitted.to_dict())
+    else:
+        _print_fitted(fitted, max_error)
+    if not fitted.calibration:
+        sys.exit(1)
+
+
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=7860, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
@@ -203,17 +281,24 @@ def main() -> None:
 
 
 @contextmanager
-def _assistant(options: dict[str, Any]) -> Iterator[Assistant]:
+def _assistant(options: dict[str, Any], changes: tuple[str, ...] = ()) -> Iterator[Assistant]:
+    """With the settings changed as NAME=VALUE says."""
     from assistant.assistant import Assistant
+    from assistant.settings import Settings
 
-    with Assistant.open(options["corpus"], options["index"]) as assistant:
+    settings = Settings.load(options["corpus"], options["index"])
+    for change in changes:
+        settings = settings.changed(change)
+    with Assistant.open(settings=settings) as assistant:
         yield assistant
 
 
 @contextmanager
-def _indexed(options: dict[str, Any], *, up_to_date: bool = False) -> Iterator[Assistant]:
+def _indexed(
+    options: dict[str, Any], changes: tuple[str, ...] = (), *, up_to_date: bool = False
+) -> Iterator[Assistant]:
     """An assistant with an index: made now if there is none yet; with `up_to_date`, synced in any case."""
-    with _assistant(options) as assistant:
+    with _assistant(options, changes) as assistant:
         if up_to_date or not assistant.indexed:
             _bring_up_to_date(assistant)
         yield assistant
@@ -270,7 +355,7 @@ def _progress() -> Iterator[Progress]:
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
-    units = {"reading": "articles", "embedding": "passages", "indexing": "passages"}
+    units = {"reading": "articles", "embedding": "passages", "indexing": "passages", "asking": "cases"}
     columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     console = Console(stderr=True)
     tasks: dict[str, TaskID] = {}
@@ -282,6 +367,84 @@ def _progress() -> Iterator[Progress]:
             bars.update(tasks[step], completed=done, total=total)
 
         yield report
+
+
+def _evaluate(options: dict[str, Any], files: tuple[str, ...], **wanted: Any) -> int:
+    """The exit code. What is wrong with files and options is said before anything is loaded or asked."""
+    from assistant.evaluation import baseline
+    from assistant.evaluation.cases import load_cases
+    from assistant.evaluation.running import run
+    from assistant.evaluation.verdict import decide, parse_limits
+
+    _check_wishes(files, wanted)
+    limits = parse_limits(wanted["fail_under"])
+    saved = baseline.load(Path(wanted["baseline"])) if wanted["baseline"] else None
+    cases = load_cases(*files)
+    with _indexed(options, wanted["changes"]) as assistant, _progress() as progress:
+        report = run(assistant, cases, lambda done, total: progress("asking", done, total))
+    if saved and not wanted["force"]:
+        baseline.check_same_corpus(report, saved)
+    comparison = baseline.compare(report, saved) if saved else None
+    verdict = decide(
+        report,
+        comparison,
+        limits,
+        max_regressions=wanted["max_regressions"] or 0,
+        every_case=not (limits or saved or wanted["save"]),
+    )
+    _hand_out(report, comparison, verdict, wanted)
+    return verdict.code
+
+
+def _check_wishes(files: tuple[str, ...], wanted: dict[str, Any]) -> None:
+    """Raises UsageError for options that need others, and for places that cannot be written to."""
+    if not files:
+        raise click.UsageError("name a file of cases; to begin one: assistant eval --init cases.yaml")
+    if not wanted["baseline"] and (wanted["force"] or wanted["max_regressions"] is not None):
+        raise click.UsageError("--max-regressions and --force need --baseline FILE")
+    for name in ("html", "junit", "save"):
+        if wanted[name] and (Path(wanted[name]).is_dir() or not Path(wanted[name]).absolute().parent.is_dir()):
+            raise click.UsageError(f"--{name}: {wanted[name]} cannot be a file; name one in a folder that exists")
+
+
+def _hand_out(report: Report, comparison: Comparison | None, verdict: Verdict, wanted: dict[str, Any]) -> None:
+    from assistant.evaluation import baseline, html, junit, table
+
+    if wanted["html"]:
+        _write(wanted["html"], html.page(report, comparison, verdict))
+    if wanted["junit"]:
+        _write(wanted["junit"], junit.document(report))
+    if wanted["as_json"]:
+        _print_json(report.to_dict() | {"comparison": comparison and comparison.to_dict(), **verdict.to_dict()})
+        for reason in verdict.reasons:
+            click.echo(f"assistant: {reason}", err=True)
+    else:
+        table.show(report, comparison, verdict)
+    if wanted["save"] and report.errors:
+        click.echo(f"assistant: {wanted['save']} was not saved, since a case could not be asked", err=True)
+    elif wanted["save"]:
+        baseline.save(report, Path(wanted["save"]))
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidSetting(f"{path} cannot be written ({error.strerror}); name another file") from error
+
+
+def _draft(options: dict[str, Any], path: str, files: tuple[str, ...]) -> None:
+    """Never over a file that is there: a person may have worked on it."""
+    from assistant.evaluation.drafting import draft
+
+    if files:
+        raise click.UsageError("--init takes one file, to be written, and no others")
+    if Path(path).exists():
+        raise InvalidSetting(f"{path} is there already; name another file, or remove it")
+    with _indexed(options) as assistant:
+        text, count = draft(assistant)
+    _write(path, text)
+    click.echo(f"{count} drafts in {path}; look at each and remove its `draft: true`, then: assistant eval {path}")
 
 
 def _print_json(value: object) -> None:
@@ -311,6 +474,28 @@ def _print_nearest(hits: tuple[Hit, ...]) -> None:
         click.echo("\nNearest passages:")
     for hit in hits[:3]:
         click.echo(f"- {_heading(hit.article)}\n  {' '.join(hit.text.split())}")
+
+
+def _print_fitted(fitted: Fitted, max_error: float | None) -> None:
+    click.echo(f"{fitted.cases} cases, {fitted.silent} of them without an answer in the articles")
+    click.echo(f"{'':<22}{'before':>8}{'now':>8}")
+    for name, was, now in (
+        ("Brier score", fitted.before.brier, fitted.after.brier),
+        ("calibration error", fitted.before.calibration_error, fitted.after.calibration_error),
+        ("area under risk", fitted.before.area, fitted.after.area),
+    ):
+        click.echo(f"{name:<22}{was:8.3f}{now:8.3f}")
+    click.echo("\n  confidence   cases   right")
+    for found in fitted.after.bins:
+        click.echo(f"  {found.probability:10.0%}{found.count:8}{found.right:8.0%}  {'█' * round(20 * found.right)}")
+    if fitted.calibration is None:
+        click.echo(f"\nNo threshold keeps to {max_error:.0%} wrong. It takes {fitted.needed}. Nothing was changed.")
+        return
+    kept_to = f"; at most {fitted.bound:.1%} wrong, with 95 % confidence" if max_error else ""
+    click.echo(
+        f"\nthreshold {fitted.calibration.threshold:.2f}: {fitted.answered} cases answered, "
+        f"{fitted.wrong} of them wrong{kept_to}"
+    )
 
 
 def _summary(report: SyncReport) -> str:

@@ -4,6 +4,8 @@ AssistantError                     exit code 3: it could not be done
 ├ InputError                       exit code 2: wrong usage or input
 │  ├ InvalidQuestion
 │  ├ InvalidSetting
+│  ├ InvalidCases                  a file of cases
+│  ├ InvalidBaseline               a file that eval saved
 │  └ UnknownArticle
 ├ SourceMissing
 ├ ArticleUnreadable                one article; a sync goes on with the next
@@ -12,6 +14,7 @@ AssistantError                     exit code 3: it could not be done
 ├ IndexBusy                        another process is writing
 ├ IndexDamaged
 ├ IndexUnusable                    its folder is none, or bars or has no room for what must be done
+├ NothingToEvaluate
 └ ModelUnavailable
 """
 
@@ -36,6 +39,14 @@ class InvalidQuestion(InputError):
 
 class InvalidSetting(InputError):
     """A setting, option or filter has a value that cannot work."""
+
+
+class InvalidCases(InputError):
+    """A file of cases is missing or has mistakes; the message lists each with its line."""
+
+
+class InvalidBaseline(InputError):
+    """A baseline is missing, is none, or was made of another corpus."""
 
 
 class UnknownArticle(InputError):
@@ -77,6 +88,10 @@ class IndexUnusable(AssistantError):
         if place and str(place) != str(folder):
             reason += f": {place}"
         return cls(f"the index folder {folder} cannot be used ({reason}); name another: --index DIR")
+
+
+class NothingToEvaluate(AssistantError):
+    """Every case is a draft or stale, so that nothing could pass or fail."""
 
 
 class ModelUnavailable(AssistantError):

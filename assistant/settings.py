@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from assistant.errors import InvalidSetting
 
@@ -18,6 +19,14 @@ BUNDLED_EMBEDDING = "all-MiniLM-L6-v2"
 
 BUNDLED_READER = "article-reader"
 """The default reader; it comes with this package."""
+
+_OF_QUESTIONS: dict[str, Callable[[str], Any]] = {
+    "candidates": int,
+    "dense_weight": float,
+    "read": int,
+    "threshold": float,
+}
+"""Settings that need no other index."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent
@@ -58,6 +67,16 @@ class Settings:
         for name in ("candidates", "read"):
             if not 1 <= getattr(self, name) <= 1000:
                 raise InvalidSetting(f"{name} is {getattr(self, name)}; use 1 to 1000")
+
+    def changed(self, change: str) -> Settings:
+        """With one field of those that questions go by changed, as "read=12". Raises InvalidSetting."""
+        name, _, value = change.partition("=")
+        if name not in _OF_QUESTIONS:
+            raise InvalidSetting(f"{name!r} is none of the settings that can be tried: {', '.join(_OF_QUESTIONS)}")
+        try:
+            return replace(self, **{name: _OF_QUESTIONS[name](value)})
+        except ValueError as error:
+            raise InvalidSetting(f"{change!r} gives no number; write {name}=NUMBER") from error
 
     @classmethod
     def load(

@@ -13,9 +13,10 @@ PACKAGE = Path(__file__).parent.parent / "assistant"
 
 # From the top to the bottom: a module imports only from lines below its own.
 LAYERS = [
-    {"cli"},
+    {"cli", "pytest_plugin"},
     {"server"},
     {"chat"},
+    {"evaluation"},
     {"assistant"},
     {"conversation", "retrieval", "reading", "answering"},
     {"questions", "calibration"},
@@ -43,11 +44,13 @@ HOMES = {
     "starlette": {"server"},
     "uvicorn": {"server"},
     "click": {"cli"},
-    "rich": {"cli"},
+    "pytest": {"pytest_plugin"},
+    "rich": {"cli", "evaluation"},
     "trafilatura": {"sources"},
     "lxml": {"sources"},
-    "yaml": {"sources"},
+    "yaml": {"sources", "evaluation"},
     "markdown_it": {"sources"},
+    "jinja2": {"evaluation"},
     "filelock": {"generations"},
 }
 

@@ -1,0 +1,94 @@
+"""An assistant and cases -> a Report: each question is asked, and where that is silent, asked without a threshold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
+
+from assistant.assistant import Assistant
+from assistant.errors import InputError, NothingToEvaluate
+from assistant.evaluation.cases import Case
+from assistant.evaluation.report import MadeWith, Report
+from assistant.evaluation.scoring import DRAFT, ERROR, NOT_RETRIEVED, STALE, Result, judge
+from assistant.schema import Article
+
+_NO_SETTING = ("corpus", "index", "embedding_model", "reader")
+"""Fields of Settings that name places or models, which are known by their fingerprints."""
+
+
+def run(
+    assistant: Assistant, cases: Sequence[Case], progress: Callable[[int, int], None] = lambda done, total: None
+) -> Report:
+    """Asks the cases in order; the same index, models and settings give the same report but for its times.
+
+    `progress(done, total)` is called after each case. A question that cannot be asked is an error of its case. Raises
+    NothingToEvaluate if no case could pass or fail, and what `Assistant.ask` raises of the index and the models.
+    """
+    articles = assistant.articles()
+    known = names_of(articles)
+    results, seconds = [], {}
+    for done, case in enumerate(cases, 1):
+        started = time.perf_counter()
+        result = ask(assistant, case, known)
+        if result.answer:
+            seconds[case.id] = result.answer.timings["total"]
+        else:
+            seconds[case.id] = time.perf_counter() - started
+        results.append(result)
+        progress(done, len(cases))
+    if not any(result.counted for result in results):
+        raise NothingToEvaluate(_nothing(results))
+    return Report(tuple(results), made_with(assistant, articles), seconds)
+
+
+def names_of(articles: Sequence[Article]) -> set[str]:
+    """All names under which a case may expect one of the articles."""
+    return {name for article in articles for name in (article.location, article.id, article.url) if name}
+
+
+def ask(assistant: Assistant, case: Case, known: Collection[str]) -> Result:
+    """The result of one case; `known` are the names under which the corpus has its articles."""
+    if case.draft:
+        return Result(case, None, DRAFT, "a draft: look at it, then remove the line `draft: true`")
+    if case.articles and not any(name in known for name in case.articles):
+        return Result(case, None, STALE, f"not in the corpus: {', '.join(case.articles)}")
+    where = {"since": case.since, "until": case.until, "source": case.source or None}
+    try:
+        answer = assistant.ask(case.question, case.history, **where)  # type: ignore[arg-type]
+        free = None
+        if answer.abstained and not case.abstain:
+            free = assistant.ask(case.question, case.history, **where, threshold=0.0)  # type: ignore[arg-type]
+        result = judge(case, answer, free)
+        if result.stage == NOT_RETRIEVED:
+            beyond = assistant.search(answer.asked, assistant.settings.candidates, **where)  # type: ignore[arg-type]
+            result = judge(case, answer, free, beyond)
+    except InputError as error:
+        return Result(case, None, ERROR, " ".join(str(error).split()))
+    return result
+
+
+def made_with(assistant: Assistant, articles: Sequence[Article]) -> MadeWith:
+    """What the answers depend on, besides the questions."""
+    identity = sorted(
+        [a.location, a.id, a.title, a.source, a.published.isoformat() if a.published else "", a.text] for a in articles
+    )
+    settings = {name: value for name, value in asdict(assistant.settings).items() if name not in _NO_SETTING}
+    settings |= {"threshold": assistant.threshold, "calibrated_on": assistant.calibration.cases}
+    return MadeWith(
+        corpus=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
+        articles=len(articles),
+        models=assistant.models(),
+        settings=settings,
+    )
+
+
+def _nothing(results: Sequence[Result]) -> str:
+    drafts = sum(result.stage == DRAFT for result in results)
+    stale = len(results) - drafts
+    return (
+        f"no case could be counted: {drafts} drafts, {stale} stale; look at the drafts and remove their `draft: true`, "
+        "or name the corpus that the cases are about: assistant --corpus DIR eval FILE"
+    )

@@ -1,0 +1,145 @@
+"""Text -> the numbers and the days it states, however they are written. English only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Self
+
+_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+_SHORT = {"mn": 10**6, "mln": 10**6, "bn": 10**9, "bln": 10**9, "tn": 10**12, "trn": 10**12}
+_SUFFIXES = {**_SHORT, "k": 10**3, "m": 10**6}
+"""A letter counts only where it stands at the number: 3m is three million, 3 m is a length."""
+_SMALL = {
+    word: value
+    for value, word in enumerate(
+        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+        seventeen eighteen nineteen""".split()
+    )
+} | dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
+
+# 387,000 and 387 000 with an unbreakable or thin space; 0.387; .5
+_GAP = "[,\u00a0\u2009\u202f]"
+_DIGITS = rf"(?:\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
+_SCALE = "|".join(_SCALES)
+_NUMBER = re.compile(
+    rf"(?<![\w.])(?P<sign>[-−](?<![\w.][-−]))?(?P<digits>{_DIGITS})(?:(?P<letter>[km])\b|[\s-]?(?P<short>{'|'.join(_SHORT)})\b)?"
+    rf"(?P<scales>(?:[\s-]?(?:{_SCALE})\b)*)(?![^\W_])"
+    rf"|\b(?P<part>half an?|an?)\s(?P<few>(?:{_SCALE})(?:\s(?:{_SCALE}))*)\b"
+    rf"|\b(?P<spelled>(?:{'|'.join(_SMALL)})(?:(?:-|\s(?:and\s)?)(?:{'|'.join(_SMALL)}|{_SCALE}))*)\b",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"1[0-9]{3}|20[0-9]{2}")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number, and whether it is written as years are: four digits, 1000 to 2099, and nothing else."""
+
+    value: Decimal
+    year: bool = False
+
+
+def numbers(text: str) -> list[Figure]:
+    """In order: "387,000", "387 thousand", "0.387 million", "28.9bn", "US$56,200", "twenty-five", "half a million".
+
+    A percent sign changes nothing: 87% is 87. Names and ordinals (M9, 5G, 1990s, 21st) are no numbers.
+    """
+    return [_figure(match) for match in _NUMBER.finditer(text)]
+
+
+def _figure(match: re.Match[str]) -> Figure:
+    if match["digits"]:
+        value = Decimal(re.sub(_GAP, "", match["digits"])) * (-1 if match["sign"] else 1)
+        value *= _SUFFIXES.get((match["letter"] or match["short"] or "").lower(), 1) * _product(match["scales"])
+        return Figure(value, bool(_YEAR.fullmatch(match.group())))
+    if match["part"]:
+        half = match["part"].lower().startswith("half")
+        return Figure(Decimal("0.5" if half else 1) * _product(match["few"]))
+    return Figure(_spelled(match["spelled"]))
+
+
+def _product(scales: str) -> int:
+    product = 1
+    for word in re.findall(r"\w+", scales.lower()):
+        product *= _SCALES[word]
+    return product
+
+
+def _spelled(phrase: str) -> Decimal:
+    """Two hundred and five thousand: 200 + 5, times 1,000."""
+    total = current = 0
+    for word in re.findall(r"[a-z]+", phrase.lower()):
+        if word in _SMALL:
+            current += _SMALL[word]
+        elif word in ("hundred", "dozen"):
+            current = max(current, 1) * _SCALES[word]
+        elif word in _SCALES:
+            # Two hundred thousand million: what is said so far is counted in millions.
+            total, current = (total or 0) + max(current, 1) * _SCALES[word], 0
+    return Decimal(total + current)
+
+
+_MONTHS = "January February March April May June July August September October November December".split()
+_MONTH = "|".join([*_MONTHS, *(rf"{month[:3]}\b\.?" for month in _MONTHS if month != "May"), r"Sept\b\.?"])
+_DAY = re.compile(
+    r"(?<!\d)(?P<iso>\d{4}-\d{2}(?:-\d{2})?)(?![\d-])"
+    rf"|(?<!\d)(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?P<m1>{_MONTH})(?:,? (?P<y1>\d{{4}})\b)?"
+    rf"|\b(?P<m2>{_MONTH}) (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,? (?P<y2>\d{{4}})\b)?"
+    rf"|\b(?P<m3>{_MONTH})(?:,?(?: of)? (?P<y3>\d{{4}}))?(?!\w)"
+    r"|(?<![\w,.])(?P<y4>1[0-9]{3}|20[0-9]{2})(?![\w%]|[,.]\d)"
+)
+_ISO = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day, a month or a year: what is not said is None. Months are 1 to 12."""
+
+    year: int | None = None
+    month: int | None = None
+    day: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Of "2025", "2025-09" or "2025-09-23". Raises ValueError."""
+        match = _ISO.fullmatch(text)
+        if not match:
+            raise ValueError(f"{text!r} is no day, month or year")
+        year, month, day = (int(part) if part else None for part in match.groups())
+        from datetime import date
+
+        date(year or 1, month or 1, day or 1)
+        return cls(year, month, day)
+
+    def __str__(self) -> str:
+        return "-".join(f"{part:02d}" for part in (self.year, self.month, self.day) if part is not None)
+
+    def is_told_by(self, stated: Day) -> bool:
+        """Whether `stated` says this: finer is right, coarser is not, and only the year goes without saying."""
+        pairs = [(self.year, stated.year), (self.month, stated.month), (self.day, stated.day)]
+        if self.month is not None and stated.year is None:
+            del pairs[0]
+        return all(wanted is None or wanted == said for wanted, said in pairs)
+
+
+def days(text: str) -> list[Day]:
+    """In order: "September 23, 2025", "23 Sept.", "late September 2025", "2025-09-23", "2025"."""
+    return [day for match in _DAY.finditer(text) if (day := _day(match))]
+
+
+def _day(match: re.Match[str]) -> Day | None:
+    if match["iso"]:
+        try:
+            return Day.parse(match["iso"])
+        except ValueError:
+            return None
+    year = match["y1"] or match["y2"] or match["y3"] or match["y4"]
+    month = match["m1"] or match["m2"] or match["m3"]
+    day = match["d1"] or match["d2"]
+    return Day(
+        int(year) if year else None,
+        next(i for i, name in enumerate(_MONTHS, 1) if name.startswith(month[:3])) if month else None,
+        int(day) if day else None,
+    )
