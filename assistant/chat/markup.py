@@ -190,10 +190,8 @@ def _actions(turn: ShownTurn, *, can_save: bool) -> str:
 
 
 def _feedback(turn: ShownTurn) -> str:
-    """A form that a verdict opens; where the turn was saved as a case, the file's name."""
-    saved = (
-        f"<p class='meta' role='status'>Saved as a draft case in {html.escape(turn.saved)}</p>" if turn.saved else ""
-    )
+    """A form that a verdict opens; what became of saving the turn as a case."""
+    saved = f"<p class='meta' role='status'>{html.escape(turn.saved)}</p>" if turn.saved else ""
     return (
         "<div class='feedback' hidden><p class='verdict'></p>"
         "<div class='correction'>"

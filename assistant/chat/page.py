@@ -6,6 +6,7 @@ values to and fro, and its components are the fields and buttons. The server kee
 
 from __future__ import annotations
 
+import functools
 import html
 import os
 from collections.abc import Callable, Iterator
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from assistant.assistant import Assistant, make_filter
-from assistant.chat import past
+from assistant.chat import articles, past
 from assistant.chat.examples import example_questions
 from assistant.chat.export import FILTERS
+from assistant.chat.feedback import Verdict, save_case
 from assistant.chat.markup import conversation_markup, welcome_markup
 from assistant.chat.turns import ShownTurn, from_browser, history, to_browser
 from assistant.errors import AssistantError, IndexMissing
@@ -69,20 +71,27 @@ class _Parts:
         return [self.since, self.until, self.source]
 
 
-def build_page(assistant: Assistant) -> Any:
-    """A gradio.Blocks, not yet served."""
+def build_page(assistant: Assistant, *, can_change: bool = False) -> Any:
+    """A gradio.Blocks, not yet served; with `can_change`, articles can be added and removed and cases saved."""
     # Exactly so, before the import: otherwise gradio contacts its makers' hosts at launch.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
     with gr.Blocks(title="Article Assistant", analytics_enabled=False, fill_width=True) as page:
         head = gr.HTML(_head(assistant), elem_id="head", apply_default_css=False)
-        with gr.Row(elem_id="ask"):
+        with gr.Tab("Ask"), gr.Row(elem_id="ask"):
             with gr.Column(scale=6, min_width=300):
                 parts = _asking(gr, assistant, head)
             with gr.Column(scale=5, min_width=300):
                 gr.HTML(_EVIDENCE, elem_id="evidence", apply_default_css=False, js_on_load=None)
-        _wire(gr, page, assistant, parts)
+        with gr.Tab("Articles") as tab:
+
+            def refresh() -> tuple[Any, ...]:
+                return _head(assistant), gr.Dropdown(choices=_source_choices(assistant))
+
+            show, inputs, outputs = articles.build(gr, assistant, [head, parts.source], refresh, can_change=can_change)
+            tab.select(show, inputs, outputs, show_progress="hidden")
+        _wire(gr, page, assistant, parts, can_save=can_change)
     page.queue(max_size=64)
     return page
 
@@ -111,7 +120,7 @@ def _asking(gr: Any, assistant: Assistant, head: Any) -> _Parts:
     with gr.Row(equal_height=True, elem_id="question"):
         box = gr.Textbox(
             label="Your question",
-            placeholder="Ask a question of the articles…",
+            placeholder="Ask a question…",
             lines=1,
             max_length=LENGTH_LIMIT,
             autofocus=True,
@@ -154,8 +163,9 @@ def _source_choices(assistant: Assistant) -> list[str]:
 # -- what happens ----------------------------------------------------------------------------------------------------
 
 
-def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts) -> None:
-    respond = _responder(gr, assistant)
+def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, *, can_save: bool) -> None:
+    render = functools.partial(conversation_markup, can_save=can_save)
+    respond = _responder(gr, assistant, render)
     inputs = [parts.box, parts.turns, *parts.filters]
     outputs = [parts.box, parts.turns, parts.conversation]
     quiet = {"show_progress": "hidden"}
@@ -177,11 +187,14 @@ def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts) -> None:
     unfiltered = ("", "", _ANY_SOURCE)
     parts.conversation.unfilter(lambda: unfiltered, None, parts.filters, **quiet)
     gr.on([field.change for field in parts.filters], _matching(assistant), parts.filters, [parts.matching], **quiet)
-    past.wire(gr, assistant, parts, _welcome, [asked])
+    past.wire(gr, assistant, parts, lambda turns: render(turns, welcome=_welcome(assistant)), [asked])
+    if can_save:
+        save = _told(gr, _saver(assistant, render))
+        parts.conversation.save(save, [parts.turns], [parts.turns, parts.conversation], **quiet)
 
     linked = gr.State("")
     loaded = page.load(
-        _loader(gr, assistant),
+        _loader(gr, assistant, render),
         [parts.turns, parts.shelf],
         [parts.head, parts.source, parts.conversation, parts.earlier, linked, *parts.filters[:2]],
         **quiet,
@@ -197,17 +210,16 @@ def _told(gr: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _responder(gr: Any, assistant: Assistant) -> Callable[..., Iterator[tuple[Any, ...]]]:
+def _responder(gr: Any, assistant: Assistant, render: Callable[..., str]) -> Callable[..., Iterator[tuple[Any, ...]]]:
     """What happens to a question: it is shown at once, then its answer."""
 
     def respond(
         question: str, kept: list[Any], since: str | None, until: str | None, source: str | None
     ) -> Iterator[tuple[Any, ...]]:
         turns = from_browser(kept, assistant)
-        can_save = True
-        yield "", gr.skip(), conversation_markup(turns, pending=question, can_save=can_save)
+        yield "", gr.skip(), render(turns, pending=question)
         turns.append(ask(assistant, question, turns, filled(since, until, source)))
-        yield gr.skip(), to_browser(turns), conversation_markup(turns, can_save=can_save)
+        yield gr.skip(), to_browser(turns), render(turns)
 
     return respond
 
@@ -245,9 +257,9 @@ def matching_markup(assistant: Assistant, filters: dict[str, str]) -> str:
     if not filters:
         return ""
     where = make_filter(filters.get("since"), filters.get("until"), filters.get("source"))
-    articles = assistant.articles()
-    count = sum(_meets(article, where) for article in articles)
-    told = f"{count} of {len(articles)} articles" if count else f"None of the {len(articles)} articles"
+    every = assistant.articles()
+    count = sum(_meets(article, where) for article in every)
+    told = f"{count} of {len(every)} articles" if count else f"None of the {len(every)} articles"
     return (
         f"<p class='hint' role='status'>{told} can answer. "
         "<button type='button' class='small' data-unfilter>Clear the filters</button></p>"
@@ -260,7 +272,7 @@ def _meets(article: Article, where: Filter) -> bool:
     return after and before and where.source in (None, article.source)
 
 
-def _loader(gr: Any, assistant: Assistant) -> Callable[..., tuple[Any, ...]]:
+def _loader(gr: Any, assistant: Assistant, render: Callable[..., str]) -> Callable[..., tuple[Any, ...]]:
     """A page is opened or reloaded: the conversation as it was; question and filters that the address names.
 
     A sync may have changed the articles since the page was built.
@@ -274,7 +286,7 @@ def _loader(gr: Any, assistant: Assistant) -> Callable[..., tuple[Any, ...]]:
         return (
             _head(assistant),
             gr.Dropdown(choices=choices, **source),
-            conversation_markup(turns, welcome=_welcome(assistant), can_save=True),
+            render(turns, welcome=_welcome(assistant)),
             past.markup(shelf),
             wanted["q"],
             # What was typed while the page was loading stays.
@@ -298,3 +310,21 @@ def _asked_by_link(
             yield from respond(question, *rest)
 
     return respond_if_asked
+
+
+def _saver(assistant: Assistant, render: Callable[..., str]) -> Callable[..., tuple[Any, ...]]:
+    """A verdict is saved as a case; its turn then names the file, or says why it was not saved."""
+
+    def save(kept: list[Any], event: Any) -> tuple[Any, ...]:
+        turns = from_browser(kept, assistant)
+        if not 0 <= event.place < len(turns):
+            return to_browser(turns), render(turns)
+        verdict = Verdict(str(event.verdict), str(event.right), bool(event.silent))
+        try:
+            told = f"Saved as a draft case in {save_case(assistant, turns[: event.place + 1], verdict)}"
+        except AssistantError as error:
+            told = str(error)
+        turns[event.place] = replace(turns[event.place], saved=told)
+        return to_browser(turns), render(turns)
+
+    return save

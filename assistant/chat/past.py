@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from assistant.assistant import Assistant
-from assistant.chat.markup import conversation_markup
-from assistant.chat.turns import from_browser
+from assistant.chat.turns import ShownTurn, from_browser
 
 _MOST_CHARACTERS = 300_000
 """Of all earlier conversations as JSON; the server takes three times as much in one request. The oldest leave."""
@@ -49,14 +48,16 @@ def markup(shelf: object) -> str:
     return f"<ul class='past'>{''.join(rows)}</ul><p class='hint'>Kept in this browser only.</p>"
 
 
-def wire(gr: Any, assistant: Assistant, parts: Any, welcome: Callable[[Assistant], str], asked: list[Any]) -> None:
-    """The events of the buttons; `asked` are the events that a change of conversation cuts short."""
+def wire(gr: Any, assistant: Assistant, parts: Any, render: Callable[[list[ShownTurn]], str], asked: list[Any]) -> None:
+    """The events of the buttons.
+
+    `render` makes a conversation's markup; `asked` are the events that a change of conversation cuts short.
+    """
     inputs = [parts.turns, parts.shelf]
     outputs = [parts.turns, parts.shelf, parts.conversation, parts.earlier]
 
     def shown(turns: Sequence[Any], shelf: list[dict[str, Any]]) -> tuple[Any, ...]:
-        conversation = conversation_markup(from_browser(turns, assistant), welcome=welcome(assistant), can_save=True)
-        return list(turns), shelf, conversation, markup(shelf)
+        return list(turns), shelf, render(from_browser(turns, assistant)), markup(shelf)
 
     def begin(turns: list[Any], shelf: object) -> tuple[Any, ...]:
         return shown([], put_away(shelf, turns))

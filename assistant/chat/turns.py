@@ -33,7 +33,7 @@ class ShownTurn:
     answer: Answer | None = None
     failure: str = ""
     saved: str = ""
-    """The file into which it was saved as a case, if it was."""
+    """What became of saving it as a case."""
 
     def remembered(self) -> Turn | None:
         """What a follow-up knows of it."""
