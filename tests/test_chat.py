@@ -1,11 +1,8 @@
-"""The chat page: its markup from answers, and the page itself in headless Chromium."""
+"""The chat page without a browser: its markup from answers, what a browser keeps, what can be taken away."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
@@ -24,9 +21,6 @@ from assistant.chat.past import put_away
 from assistant.chat.turns import ShownTurn, from_browser, history, to_browser
 from assistant.schema import Answer, Article, Citation, Hit, Passage
 from assistant.server import BODY_LIMIT
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)")
 
 
 class Elements(HTMLParser):
@@ -241,105 +235,3 @@ def test_examples_come_from_the_corpus_folder(tmp_path: Path) -> None:
     assert example_questions(tmp_path) == []
     (tmp_path / ".examples").write_text("# note\nWho won?\n\n  When?  \n", encoding="utf-8")
     assert example_questions(tmp_path) == ["Who won?", "When?"]
-
-
-# -- in the browser ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def page(address: str) -> Iterator[Any]:
-    """A page that notes console errors and requests that leave this machine."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                  "--disable-component-update", "--disable-sync"],
-        )  # fmt: skip
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.errors = []  # type: ignore[attr-defined]
-        page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)  # type: ignore[attr-defined]
-        page.on("pageerror", lambda e: page.errors.append(str(e)))  # type: ignore[attr-defined]
-        page.on("request", lambda r: page.errors.append(r.url) if _leaves(r.url) else None)  # type: ignore[attr-defined]
-        page.goto(address)
-        page.locator("textarea").first.wait_for(timeout=60_000)
-        yield page
-        assert page.errors == []  # type: ignore[attr-defined]
-        browser.close()
-
-
-def _leaves(url: str) -> bool:
-    return not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))
-
-
-def ask(page: Any, question: str) -> float:
-    """Types a question, waits for its reply, and returns the seconds that took."""
-    before = page.locator(".reply").count()
-    box = page.locator("textarea").first
-    box.fill(question)
-    started = time.perf_counter()
-    box.press("Enter")
-    page.wait_for_function(f"document.querySelectorAll('.reply').length > {before}", timeout=20_000)
-    return time.perf_counter() - started
-
-
-@needs_chromium
-@pytest.mark.browser
-def test_the_first_answer_comes_within_two_seconds_with_its_quote_marked(page: Any) -> None:
-    assert ask(page, "Which brand did Huawei launch with JAC?") < 2
-    assert page.locator(".reply .short").last.inner_text() == "Maextro"
-    page.locator("#evidence mark").first.wait_for()
-    marked = page.locator("#evidence mark").first.inner_text()
-    assert "Maextro" in marked
-    assert "JAC" in marked
-
-
-@needs_chromium
-@pytest.mark.browser
-def test_a_follow_up_is_completed_and_a_new_conversation_forgets(page: Any) -> None:
-    ask(page, "Which brand did Huawei launch with JAC?")
-    ask(page, "And with Chery?")
-    assert "Which brand did Huawei launch with Chery?" in page.locator(".reply").last.inner_text()
-    page.get_by_role("button", name="New conversation").click()
-    page.wait_for_function("document.querySelectorAll('.reply').length === 0")
-    ask(page, "And with Chery?")
-    assert "Asked as" not in page.locator(".reply").last.inner_text()
-
-
-@needs_chromium
-@pytest.mark.browser
-def test_an_example_fills_the_question(page: Any) -> None:
-    page.get_by_text("On which stock exchange will Voyah be listed?").first.click()
-    page.wait_for_function("document.querySelector('textarea').value.includes('Voyah')")
-
-
-@needs_chromium
-@pytest.mark.browser
-def test_filters_apply_and_a_bad_day_is_said(page: Any) -> None:
-    page.get_by_text("Filters").first.click()
-    page.get_by_label("Published to").fill("2020-01-01")
-    ask(page, "Which brand did Huawei launch with JAC?")
-    assert "no article in the index meets the filters" in page.locator(".reply").last.inner_text()
-    page.get_by_label("Published to").fill("soon")
-    ask(page, "Which brand did Huawei launch with JAC?")
-    assert "YYYY-MM-DD" in page.locator(".reply").last.inner_text()
-
-
-@needs_chromium
-@pytest.mark.browser
-def test_bad_questions_get_a_line_and_the_page_stays_usable(page: Any) -> None:
-    ask(page, "???")
-    assert "no question" in page.locator(".reply").last.inner_text()
-    ask(page, "Who is the mayor of Shenzhen?")
-    assert "do not mention Shenzhen" in page.locator(".reply").last.inner_text()
-
-
-@needs_chromium
-@pytest.mark.browser
-def test_a_hostile_article_shows_as_text_and_nothing_leaves_this_machine(page: Any) -> None:
-    ask(page, "What is the vandal of Vell called?")
-    assert "onerror=alert(1)" in page.locator("#evidence").inner_text()
-    assert page.locator("#evidence img, #evidence script").count() == 0
-    ask(page, HOSTILE)
-    assert page.locator(".bot img[src='x'], .user img[src='x']").count() == 0

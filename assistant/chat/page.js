@@ -70,6 +70,8 @@ function changed() {
   const scroller = element.closest('#conversation') ?? element;
   if (!last) { latest = null; close(); return; }
   const key = `${last.dataset.turn}:${last.querySelector('h3').textContent}`;
+  // A link's question has been asked: loading the page again must not ask it again.
+  if (location.search) history.replaceState(null, '', location.pathname);
   if (last.classList.contains('pending')) { scroller.scrollTop = scroller.scrollHeight; latest = null; return; }
   if (key === latest) { openButton()?.setAttribute('aria-current', 'true'); return; }
   latest = key;
@@ -162,7 +164,5 @@ document.addEventListener('keydown', (event) => {
   else return;
   event.preventDefault();
 });
-// A link's question was asked when the page was loaded; loading it again must not ask it again.
-if (location.search) history.replaceState(null, '', location.pathname);
 watch('value', changed);
 changed();

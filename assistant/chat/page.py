@@ -103,7 +103,12 @@ def theme() -> Any:
     fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
     return gr.themes.Default(
         primary_hue="blue", neutral_hue="slate", font=fonts, font_mono=["ui-monospace", "monospace"]
-    ).set(button_primary_background_fill="*primary_700", button_primary_background_fill_dark="*primary_700")
+    ).set(
+        # Gradio's own are too pale to be read by everyone.
+        body_text_color_subdued="*neutral_600",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+    )
 
 
 # -- what stands where -----------------------------------------------------------------------------------------------
@@ -286,7 +291,8 @@ def _loader(gr: Any, assistant: Assistant, render: Callable[..., str]) -> Callab
         return (
             _head(assistant),
             gr.Dropdown(choices=choices, **source),
-            render(turns, welcome=_welcome(assistant)),
+            # Where there was none, one that was begun while the page was loading stays, too.
+            render(turns) if turns else gr.skip(),
             past.markup(shelf),
             wanted["q"],
             # What was typed while the page was loading stays.
