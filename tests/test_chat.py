@@ -231,7 +231,16 @@ def test_a_link_names_the_standalone_question_and_the_filters() -> None:
     assert parsed == {"q": ["What of A & B?"], "since": ["2024-01-01"]}
 
 
-def test_examples_come_from_the_corpus_folder(tmp_path: Path) -> None:
-    assert example_questions(tmp_path) == []
-    (tmp_path / ".examples").write_text("# note\nWho won?\n\n  When?  \n", encoding="utf-8")
-    assert example_questions(tmp_path) == ["Who won?", "When?"]
+def test_examples_are_the_lines_of_the_corpus_folders_own_file(open_assistant: Any, corpus: Path) -> None:
+    with open_assistant() as assistant:
+        assistant.sync()
+        (corpus / ".examples").write_text("# note\nWho won?\n\n  When?  \n", encoding="utf-8")
+        assert example_questions(assistant) == ["Who won?", "When?"]
+
+
+def test_without_that_file_examples_are_drawn_from_the_articles_and_have_answers(open_assistant: Any) -> None:
+    with open_assistant() as assistant:
+        assistant.sync()
+        drawn = example_questions(assistant)
+        assert drawn
+        assert not any(assistant.ask(question).abstained for question in drawn)

@@ -77,11 +77,12 @@ def build_page(assistant: Assistant, *, can_change: bool = False) -> Any:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
+    welcome = welcome_markup(example_questions(assistant))
     with gr.Blocks(title="Article Assistant", analytics_enabled=False, fill_width=True) as page:
         head = gr.HTML(_head(assistant), elem_id="head", apply_default_css=False)
         with gr.Tab("Ask"), gr.Row(elem_id="ask"):
             with gr.Column(scale=6, min_width=300):
-                parts = _asking(gr, assistant, head)
+                parts = _asking(gr, assistant, head, welcome)
             with gr.Column(scale=5, min_width=300):
                 gr.HTML(_EVIDENCE, elem_id="evidence", apply_default_css=False, js_on_load=None)
         with gr.Tab("Articles") as tab:
@@ -91,7 +92,7 @@ def build_page(assistant: Assistant, *, can_change: bool = False) -> Any:
 
             show, inputs, outputs = articles.build(gr, assistant, [head, parts.source], refresh, can_change=can_change)
             tab.select(show, inputs, outputs, show_progress="hidden")
-        _wire(gr, page, assistant, parts, can_save=can_change)
+        _wire(gr, page, assistant, parts, welcome, can_save=can_change)
     page.queue(max_size=64)
     return page
 
@@ -114,10 +115,10 @@ def theme() -> Any:
 # -- what stands where -----------------------------------------------------------------------------------------------
 
 
-def _asking(gr: Any, assistant: Assistant, head: Any) -> _Parts:
+def _asking(gr: Any, assistant: Assistant, head: Any, welcome: str) -> _Parts:
     """The conversation, the field for the next question, the filters and the earlier conversations."""
     conversation = gr.HTML(
-        conversation_markup([], welcome=_welcome(assistant)),
+        conversation_markup([], welcome=welcome),
         elem_id="conversation",
         apply_default_css=False,
         js_on_load=(_HERE / "page.js").read_text(encoding="utf-8"),
@@ -157,10 +158,6 @@ def _head(assistant: Assistant) -> str:
     )
 
 
-def _welcome(assistant: Assistant) -> str:
-    return welcome_markup(example_questions(assistant.settings.corpus))
-
-
 def _source_choices(assistant: Assistant) -> list[str]:
     return [_ANY_SOURCE, *assistant.sources()]
 
@@ -168,8 +165,8 @@ def _source_choices(assistant: Assistant) -> list[str]:
 # -- what happens ----------------------------------------------------------------------------------------------------
 
 
-def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, *, can_save: bool) -> None:
-    render = functools.partial(conversation_markup, can_save=can_save)
+def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, welcome: str, *, can_save: bool) -> None:
+    render = functools.partial(conversation_markup, welcome=welcome, can_save=can_save)
     respond = _responder(gr, assistant, render)
     inputs = [parts.box, parts.turns, *parts.filters]
     outputs = [parts.box, parts.turns, parts.conversation]
@@ -192,7 +189,7 @@ def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, *, can_save: 
     unfiltered = ("", "", _ANY_SOURCE)
     parts.conversation.unfilter(lambda: unfiltered, None, parts.filters, **quiet)
     gr.on([field.change for field in parts.filters], _matching(assistant), parts.filters, [parts.matching], **quiet)
-    past.wire(gr, assistant, parts, lambda turns: render(turns, welcome=_welcome(assistant)), [asked])
+    past.wire(gr, assistant, parts, render, [asked])
     if can_save:
         save = _told(gr, _saver(assistant, render))
         parts.conversation.save(save, [parts.turns], [parts.turns, parts.conversation], **quiet)
