@@ -298,7 +298,9 @@ def test_a_thumbs_down_becomes_a_case_that_eval_runs(page: Any, tmp_path: Path) 
     path = Path(told.inner_text().split(" in ", 1)[1])
     cases = tmp_path / "cases.yaml"
     cases.write_text(path.read_text(encoding="utf-8").replace("    draft: true\n", ""), encoding="utf-8")
-    command = [sys.executable, "-m", "assistant.cli", "--index", str(tmp_path / "index"), "eval", str(cases)]
+    served = path.parent.parent
+    places = ["--corpus", str(served / "corpus"), "--index", str(served / "index")]
+    command = [sys.executable, "-m", "assistant.cli", *places, "eval", str(cases)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 1" in done.stdout + done.stderr
