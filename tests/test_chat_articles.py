@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import HOSTILE, ROOT, write_article
 from test_chat import Elements, answer_from
 
@@ -17,6 +18,7 @@ from assistant import Assistant, Settings
 from assistant.chat.articles import add_files, folder_of, found, outcomes_markup, remove_files, table_markup
 from assistant.chat.charts import by_outlet, over_time
 from assistant.chat.feedback import NothingExpected, Verdict, file_of, save_case
+from assistant.chat.regression import run_file
 from assistant.chat.turns import ShownTurn
 from assistant.errors import InvalidCases
 from assistant.evaluation.cases import load_cases
@@ -188,6 +190,35 @@ def test_a_file_of_cases_with_a_mistake_is_not_added_to(open_assistant: Callable
     with pytest.raises(InvalidCases):
         save_case(assistant, [turn()], Verdict("right"))
     assert path.read_bytes() == before
+
+
+# -- the regression tab ----------------------------------------------------------------------------------------------
+
+
+def test_a_run_names_its_failures_and_what_has_changed_since_the_kept_one(
+    open_assistant: Callable[..., Assistant], tmp_path: Path
+) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+
+    def run_with(question: str, expected: str, *, keep: bool) -> str:
+        cases = [
+            {"id": "harbour", "question": "Who built the harbour of Tansk?", "answers": ["Hollen Works"]},
+            {"id": "bridge", "question": question, "answers": [expected]},
+        ]
+        path = tmp_path / "cases.yaml"
+        path.write_text(yaml.safe_dump(cases), encoding="utf-8")
+        return run_file(assistant, path, keep=keep, progress=lambda done, total: None)
+
+    markup = run_with("Who opened the bridge over the Orve?", "Mara Lind", keep=True)
+    assert "2 of 2 right" in markup
+    assert "No result is kept" in markup
+    markup = run_with("Who opened the bridge over the Orve?", "Mara Lind", keep=False)
+    assert "No case is right or wrong that was not before (2 compared)" in markup
+    markup = run_with("Who <b>opened</b> the bridge over the Orve?", "Ida Holm", keep=False)
+    assert "1 of 2 right" in markup
+    assert "<h3>Who &lt;b&gt;opened&lt;/b&gt; the bridge" in markup
+    assert "<mark>" in markup
 
 
 def test_what_the_page_keeps_is_not_committed() -> None:

@@ -295,7 +295,10 @@ def test_a_thumbs_down_becomes_a_case_that_eval_runs(page: Any, tmp_path: Path) 
     page.keyboard.press("Enter")
     told = turn.get_by_text("Saved as a draft case in")
     told.wait_for()
-    path = Path(told.inner_text().split(" in ", 1)[1])
+    page.get_by_role("tab", name="Regression").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("no case could be counted: 1 drafts").wait_for()
+    path = Path(told.text_content().split(" in ", 1)[1])
     cases = tmp_path / "cases.yaml"
     cases.write_text(path.read_text(encoding="utf-8").replace("    draft: true\n", ""), encoding="utf-8")
     served = path.parent.parent
@@ -327,6 +330,9 @@ def test_axe_finds_no_serious_fault(visit: Callable[..., Any], scheme: str) -> N
     found = _serious(Axe().run(page).response)
     page.get_by_role("tab", name="Articles").click()
     page.locator("#articles table").wait_for()
+    found += _serious(Axe().run(page).response)
+    page.get_by_role("tab", name="Regression").click()
+    page.get_by_role("button", name="Run", exact=True).wait_for()
     assert found + _serious(Axe().run(page).response) == []
 
 

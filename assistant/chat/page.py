@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.assistant import Assistant, make_filter
-from assistant.chat import articles, past
+from assistant.chat import articles, past, regression
 from assistant.chat.examples import example_questions
 from assistant.chat.export import FILTERS
 from assistant.chat.feedback import Verdict, save_case
@@ -92,6 +92,9 @@ def build_page(assistant: Assistant, *, can_change: bool = False) -> Any:
 
             show, inputs, outputs = articles.build(gr, assistant, [head, parts.source], refresh, can_change=can_change)
             tab.select(show, inputs, outputs, show_progress="hidden")
+        if can_change:
+            with gr.Tab("Regression"):
+                regression.build(gr, assistant)
         _wire(gr, page, assistant, parts, welcome, can_save=can_change)
     page.queue(max_size=64)
     return page
