@@ -198,7 +198,7 @@ def _column_head(name: str, label: str, by: str, *, falling: bool) -> str:
     sorted_ = ("descending" if falling else "ascending") if name == by else "none"
     arrow = {"descending": " ↓", "ascending": " ↑", "none": ""}[sorted_]
     return (
-        f"<th scope='col' aria-sort='{sorted_}'><button type='button' class='link' data-sort='{name}'>{label}{arrow}"
+        f"<th scope='col' aria-sort='{sorted_}'><button type='button' class='as-link' data-sort='{name}'>{label}{arrow}"
         "</button></th>"
     )
 

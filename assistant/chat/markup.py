@@ -114,7 +114,7 @@ def _silence(answer: Answer, today: date | None) -> str:
         for number, hit in enumerate(answer.hits[:NEAREST], 1)
     ]
     if not answer.hits:
-        lines.append("<p><button type='button' class='small' data-unfilter>Clear the filters</button></p>")
+        lines.append("<p><button type='button' class='minor' data-unfilter>Clear the filters</button></p>")
     return f"<div class='reply silent'>{''.join(lines)}</div>"
 
 
@@ -184,7 +184,7 @@ def _actions(turn: ShownTurn, *, can_save: bool) -> str:
     kept = f"<pre class='markdown' hidden>{html.escape(markdown(turn))}</pre>"
     kept += f"<pre class='json' hidden>{html.escape(as_json(turn))}</pre>"
     return (
-        f"<div class='actions'>{''.join(buttons)}<span class='done' role='status'></span></div>{kept}"
+        f"<div class='actions'>{''.join(buttons)}<span class='told' role='status'></span></div>{kept}"
         f"{_feedback(turn) if can_save else ''}"
     )
 
@@ -197,7 +197,7 @@ def _feedback(turn: ShownTurn) -> str:
         "<div class='correction'>"
         "<label>The right answer (as it should stand) <input type='text' maxlength='300'></label>"
         "<label><input type='checkbox'> The articles do not say</label></div>"
-        "<button type='button' class='small' data-save>Save as test case</button></div>" + saved
+        "<button type='button' class='minor' data-save>Save as test case</button></div>" + saved
     )
 
 

@@ -105,7 +105,7 @@ function download(text, name, type) {
 
 function act(button) {
   const turn = button.closest('.turn');
-  const told = turn.querySelector('.done');
+  const told = turn.querySelector('.told');
   const told_as = (kind) => turn.querySelector(`.${kind}`).textContent;
   const data = button.dataset;
   if ('copy' in data) copy(told_as('markdown'), told);

@@ -35,9 +35,9 @@ _EVIDENCE = """
 <section class='panel' aria-labelledby='evidence-title'>
   <div class='bar'><h2 id='evidence-title'>Evidence</h2>
     <span class='place' role='status'></span>
-    <button type='button' class='small' data-step='-1' disabled>Previous</button>
-    <button type='button' class='small' data-step='1' disabled>Next</button>
-    <button type='button' class='small' data-back disabled aria-label='Back to the answer'>Back</button>
+    <button type='button' class='minor' data-step='-1' disabled>Previous</button>
+    <button type='button' class='minor' data-step='1' disabled>Next</button>
+    <button type='button' class='minor' data-back disabled aria-label='Back to the answer'>Back</button>
   </div>
   <div class='body' tabindex='0' role='region' aria-label='The cited article'>
     <p class='hint'>The articles that an answer rests on appear here, with the quoted words marked.</p>
@@ -267,7 +267,7 @@ def matching_markup(assistant: Assistant, filters: dict[str, str]) -> str:
     told = f"{count} of {len(every)} articles" if count else f"None of the {len(every)} articles"
     return (
         f"<p class='hint' role='status'>{told} can answer. "
-        "<button type='button' class='small' data-unfilter>Clear the filters</button></p>"
+        "<button type='button' class='minor' data-unfilter>Clear the filters</button></p>"
     )
 
 

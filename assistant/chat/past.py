@@ -38,8 +38,8 @@ def put_away(shelf: object, turns: Sequence[Any]) -> list[dict[str, Any]]:
 def markup(shelf: object) -> str:
     """A list of them, each with a button that opens and one that forgets it."""
     rows = [
-        f"<li><button type='button' class='link' data-open='{place}'>{html.escape(conversation['title'])}</button> "
-        f"<button type='button' class='small' data-forget='{place}' "
+        f"<li><button type='button' class='as-link' data-open='{place}'>{html.escape(conversation['title'])}</button> "
+        f"<button type='button' class='minor' data-forget='{place}' "
         f"aria-label='Forget: {html.escape(conversation['title'], quote=True)}'>Forget</button></li>"
         for place, conversation in enumerate(_conversations(shelf))
     ]
