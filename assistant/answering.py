@@ -207,8 +207,10 @@ def _cite(chosen: Sequence[Evidence], sentences: Sentences) -> tuple[Citation, .
     citations = []
     for number, evidence in enumerate(chosen[:MOST_CITATIONS], 1):
         start, end, quote = _quote(evidence, sentences)
-        further = also if number == 1 else ()
-        citations.append(Citation(number, evidence.hit.article, quote, start, end, evidence.span.score, further))
+        hit, further = evidence.hit, also if number == 1 else ()
+        citations.append(
+            Citation(number, hit.article, quote, start, end, evidence.span.score, further + hit.copies, hit.outlets)
+        )
     return tuple(citations)
 
 

@@ -10,7 +10,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from assistant.errors import AssistantError, IndexMismatch, IndexMissing, Invali
 from assistant.generations import IndexFolder
 from assistant.reading import Reader, fingerprint, load_reader
 from assistant.retrieval import Retriever, search_terms
-from assistant.schema import Answer, Article, Filter, Hit, SyncReport, Turn
+from assistant.schema import Answer, Article, Filter, Hit, Source, SyncReport, Turn
 from assistant.settings import BUNDLED_READER, Settings
 from assistant.vectors import VectorIndex
 
@@ -93,14 +93,19 @@ class Assistant:
 
     def sync(
         self,
-        sources: Sequence[str | os.PathLike[str]] = (),
+        sources: Sequence[sync.Named] = (),
         *,
         forget: Sequence[str | os.PathLike[str]] = (),
+        mapping: Mapping[str, str] | None = None,
+        allow_private: bool = False,
         rebuild: bool = False,
         progress: sync.Progress = lambda step, done, total: None,
     ) -> SyncReport:
-        """Makes the index say what the sources say now: the given ones, else the corpus and all remembered ones.
+        """Makes the index say what the sources say now: the given ones, else all remembered ones, else the corpus.
 
+        A source is a folder, a file, a pattern of names, an address of a page, feed or sitemap, or an object: an
+        Article or a llama-index Document. `mapping` gives the columns of the exports among them (Article's field ->
+        column); `allow_private` lets addresses lie in private networks.
         `forget` names remembered sources whose articles leave. `progress(step, done, total)` is called as it goes.
         With `rebuild` everything is split and, where the model changed, embedded anew. Raises SourceMissing,
         IndexBusy, IndexMismatch, IndexDamaged, IndexUnusable; the index then answers as before.
@@ -111,8 +116,10 @@ class Assistant:
             self._folder,
             self._embedder,
             corpus=self.settings.corpus,
-            chosen=[Path(source) for source in sources],
-            forget=[Path(source) for source in forget],
+            chosen=sources,
+            forget=forget,
+            mapping=mapping,
+            allow_private=allow_private,
             passage_words=self.settings.passage_words,
             overlap_words=self.settings.overlap_words,
             rebuild=rebuild,
@@ -142,7 +149,14 @@ class Assistant:
             raise UnknownArticle(f"{len(found)} articles fit {name!r}: {ids}; give the whole id")
         return found[0]
 
-    def sources(self) -> list[str]:
+    def sources(self) -> list[Source]:
+        """The remembered sources, when they were last read and how many articles they gave. Raises IndexMissing."""
+        with self._lock:
+            index = self._index()
+            counts = index.catalog.source_counts(index.generation)
+            return [replace(source, articles=counts.get(key, 0)) for key, source in index.catalog.sources().items()]
+
+    def outlets(self) -> list[str]:
         """The outlets that articles name, alphabetically."""
         with self._lock:
             index = self._index()
@@ -162,7 +176,7 @@ class Assistant:
                 "generation": index.generation,
                 "articles": articles,
                 "passages": passages,
-                "sources": index.catalog.sources(),
+                "sources": {key: source.place for key, source in index.catalog.sources().items()},
                 "built_with": index.catalog.built_with(index.generation),
                 "reader": self._reader_fingerprint,
                 "calibration": self._calibrated(),
@@ -199,8 +213,22 @@ class Assistant:
         `threshold` is the least confidence that gives an answer, 0..1 (default: the setting, else as calibrated).
         Raises InvalidQuestion, InvalidSetting, IndexMissing.
         """
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise InvalidSetting(f"threshold is {threshold}; use 0 to 1")
+        return self.ask_at((threshold,), question, history, since=since, until=until, source=source)[0]
+
+    def ask_at(
+        self,
+        thresholds: Sequence[float | None],
+        question: str,
+        history: Sequence[Turn] = (),
+        *,
+        since: Day = None,
+        until: Day = None,
+        source: str | None = None,
+    ) -> list[Answer]:
+        """`ask` with each of the thresholds, of one search and one reading: what is said, and what is held back."""
+        for threshold in thresholds:
+            if threshold is not None and not 0 <= threshold <= 1:
+                raise InvalidSetting(f"threshold is {threshold}; use 0 to 1")
         question = questions.cleaned(question)
         asked = questions.checked(standalone(question, history))
         where = make_filter(since, until, source)
@@ -211,18 +239,21 @@ class Assistant:
             # One transaction is one state of the catalog, however many syncs finish meanwhile.
             with index.catalog.transaction():
                 hits, evidence, frequencies = self._gather(index, asked, where, clock)
-                answer = answering.compose(
-                    question,
-                    asked,
-                    hits,
-                    evidence,
-                    frequencies,
-                    lambda article: index.catalog.sentences(article.id, index.generation),
-                    calibration=self.calibration,
-                    threshold=self.threshold if threshold is None else threshold,
-                )
+                answers = [
+                    answering.compose(
+                        question,
+                        asked,
+                        hits,
+                        evidence,
+                        frequencies,
+                        lambda article: index.catalog.sentences(article.id, index.generation),
+                        calibration=self.calibration,
+                        threshold=self.threshold if threshold is None else threshold,
+                    )
+                    for threshold in thresholds
+                ]
             clock.lap("answer")
-        return replace(answer, timings={**clock.laps, "total": clock.total})
+        return [replace(answer, timings={**clock.laps, "total": clock.total}) for answer in answers]
 
     def _gather(
         self, index: Retriever, asked: str, where: Filter, clock: _Clock
@@ -298,10 +329,10 @@ class Assistant:
         recorded = catalog.built_with(number)
         wanted = sync.built_with(self._embedder, self.settings.passage_words, self.settings.overlap_words)
         sync.check_built_with(recorded, wanted)
-        indexed_corpus = catalog.sources().get(sync.CORPUS)
-        if indexed_corpus is not None and Path(indexed_corpus) != self.settings.corpus:
+        indexed = catalog.sources().get(sync.CORPUS)
+        if indexed is not None and Path(indexed.place) != self.settings.corpus:
             raise IndexMismatch(
-                f"the index in {self.settings.index} holds {indexed_corpus}, not {self.settings.corpus}; "
+                f"the index in {self.settings.index} holds {indexed.place}, not {self.settings.corpus}; "
                 "name another --index, or sync this one"
             )
 

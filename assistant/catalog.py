@@ -17,7 +17,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.errors import AssistantError, IndexDamaged, IndexMismatch, IndexMissing, IndexUnusable
-from assistant.schema import Article, Filter, Passage, Split
+from assistant.schema import LIST_DIGEST, Article, Filter, Passage, Source, Split, Validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Kept in the file (`user_version`); raise it when an older version could not read what this one writes."""
 
-_SCHEMA = """
+_ADDED_IN_2 = """
+create table if not exists validators (
+    url text primary key, etag text not null, modified text not null, digest text not null, stamp text not null
+);
+create table if not exists signatures (article_row integer primary key, signature blob not null);
+create table if not exists copies (
+    generation integer not null, article_id text not null, story text not null, primary key (generation, article_id)
+) without rowid;
+create index if not exists copies_by_story on copies (generation, story);
+"""
+_SCHEMA = (
+    """
 create table if not exists generations (number integer primary key, built_with text not null);
-create table if not exists sources (key text primary key, path text not null);
+create table if not exists sources (
+    key text primary key,
+    place text not null,
+    kind text not null default 'folder',
+    options text not null default '{}',
+    synced text
+);
 create table if not exists articles (
     row integer primary key,
     id text not null,
@@ -44,7 +61,9 @@ create table if not exists articles (
     text text not null,
     sentences blob not null,
     born integer not null,
-    died integer
+    died integer,
+    updated text,
+    fetched text
 );
 create index if not exists articles_by_id on articles (id);
 create table if not exists passages (
@@ -62,10 +81,26 @@ create virtual table if not exists full_text using fts5 (
 );
 create table if not exists vectors (key text primary key, vector blob not null) without rowid;
 """
+    + _ADDED_IN_2
+)
+
+_MIGRATIONS = {
+    1: """
+alter table sources rename column path to place;
+alter table sources add column kind text not null default 'folder';
+alter table sources add column options text not null default '{}';
+alter table sources add column synced text;
+alter table articles add column updated text;
+alter table articles add column fetched text;
+"""
+    + _ADDED_IN_2,
+}
+"""What makes a catalog of this form one of the next."""
 
 _ALIVE = "articles.born <= :generation and (articles.died is null or articles.died > :generation)"
 _ARTICLE_COLUMNS = (
-    "articles.id, title, articles.text, source, author, published, url, language, licence, articles.location"
+    "articles.id, title, articles.text, source, author, published, url, language, licence, articles.location,"
+    " updated, fetched"
 )
 _IDS_PER_QUERY = 500
 _OF_THE_DISK = (
@@ -102,6 +137,7 @@ class Catalog:
             if create and not self._version():
                 self._db.executescript(f"{_SCHEMA} pragma user_version = {SCHEMA_VERSION};")
             self._db.execute("select count(*) from generations")
+            self._migrate()
             version = self._version()
         except sqlite3.DatabaseError as error:
             if "_db" in vars(self):
@@ -116,6 +152,22 @@ class Catalog:
 
     def _version(self) -> int:
         return int(self._db.execute("pragma user_version").fetchone()[0])
+
+    def _migrate(self) -> None:
+        """An older form becomes the present one, in one transaction: nothing of it is lost, or embedded again."""
+        if self._version() not in _MIGRATIONS:
+            return
+        self._db.execute("begin immediate")
+        try:
+            # Looked at again: another process may have done it meanwhile.
+            while (version := self._version()) in _MIGRATIONS:
+                for statement in _MIGRATIONS[version].split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"pragma user_version = {version + 1}")
+            self._db.execute("commit")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
 
     def close(self) -> None:
         self._db.close()
@@ -173,17 +225,85 @@ class Catalog:
         """Numbers of the recorded generations, oldest first."""
         return [number for (number,) in self._read("select number from generations order by number")]
 
-    def sources(self) -> dict[str, str]:
-        """Remembered sources: key -> path, in the order in which they were first named."""
-        return dict(self._read("select key, path from sources order by rowid"))
+    def sources(self) -> dict[str, Source]:
+        """Remembered sources by key, in the order in which they were first named; without counts."""
+        rows = self._read("select key, place, kind, options, synced from sources order by rowid")
+        return {source.key: source for source in (_source(*row) for row in rows)}
 
-    def remember_source(self, key: str, path: str) -> None:
+    def source_counts(self, generation: int) -> dict[str, int]:
+        """Articles in a generation, by the key of their source."""
+        return dict(
+            self._read(
+                f"select source_key, count(*) from articles where {_ALIVE} group by source_key",
+                {"generation": generation},
+            )
+        )
+
+    def remember_source(self, source: Source) -> None:
+        options = json.dumps({"mapping": dict(source.mapping), "allow_private": source.allow_private})
+        synced = source.synced.isoformat() if source.synced else None
         self._db.execute(
-            "insert into sources values (?, ?) on conflict (key) do update set path = excluded.path", (key, path)
+            "insert into sources values (?, ?, ?, ?, ?) on conflict (key) do update set place = excluded.place,"
+            " kind = excluded.kind, options = excluded.options, synced = coalesce(excluded.synced, synced)",
+            (source.key, source.place, source.kind, options, synced),
         )
 
     def forget_source(self, key: str) -> None:
         self._db.execute("delete from sources where key = ?", (key,))
+        # Named again, a feed has to be read again although it has not changed.
+        self._db.execute("delete from validators where url = ?", (key,))
+
+    def validators(self) -> dict[str, Validator]:
+        """What servers said of the versions that were fetched, by address."""
+        rows = self._read("select url, etag, modified, digest, stamp from validators")
+        return {url: Validator(*row) for url, *row in rows}
+
+    def add_validators(self, validators: Mapping[str, Validator]) -> None:
+        rows = [(url, v.etag, v.modified, v.digest, v.stamp) for url, v in validators.items()]
+        self._db.executemany("insert or replace into validators values (?, ?, ?, ?, ?)", rows)
+
+    # -- copies -----------------------------------------------------------------------------------------------
+
+    def signatures(self, generation: int) -> list[tuple[int, str, NDArray[np.uint32] | None]]:
+        """(row, article id, signature or None) of every article in a generation, by id."""
+        rows = self._read(
+            "select row, id, signature from articles left join signatures on article_row = row"
+            f" where {_ALIVE} order by id",
+            {"generation": generation},
+        )
+        return [(row, id_, None if blob is None else np.frombuffer(blob, dtype="<u4")) for row, id_, blob in rows]
+
+    def add_signatures(self, signatures: Mapping[int, NDArray[np.uint32]]) -> None:
+        rows = [(row, np.ascontiguousarray(value, dtype="<u4").tobytes()) for row, value in signatures.items()]
+        self._db.executemany("insert or replace into signatures values (?, ?)", rows)
+
+    def record_copies(self, generation: int, stories: Iterable[Sequence[str]]) -> None:
+        """`stories` are the ids of articles that tell one story in nearly the same words, two or more each."""
+        rows = [(generation, id_, story[0]) for story in stories for id_ in story]
+        self._db.execute("delete from copies where generation = ?", (generation,))
+        self._db.executemany("insert into copies values (?, ?, ?)", rows)
+
+    def copies(
+        self, article_ids: Sequence[str], generation: int, where: Filter = Filter()
+    ) -> dict[str, list[tuple[str, str, str]]]:
+        """The other articles of each article's story that meet the filter: (id, source, url), by id.
+
+        Articles that stand alone are left out.
+        """
+        conditions, parameters = _filter_sql(where)
+        found: dict[str, list[tuple[str, str, str]]] = {}
+        for chunk in _chunks(article_ids):
+            marks = ",".join(f":id{i}" for i in range(len(chunk)))
+            for id_, *other in self._read(
+                "select mine.article_id, articles.id, source, url from copies as mine"
+                " join copies as theirs on theirs.generation = mine.generation and theirs.story = mine.story"
+                " join articles on articles.id = theirs.article_id"
+                f" where mine.generation = :generation and mine.article_id in ({marks}) and {_ALIVE}{conditions}"
+                " and theirs.article_id <> mine.article_id order by articles.id",
+                {"generation": generation, **{f"id{i}": value for i, value in enumerate(chunk)}, **parameters},
+            ):
+                found.setdefault(id_, []).append((other[0], other[1], other[2]))
+        return found
 
     # -- writing, by the one sync that holds the lock -------------------------------------------------------
 
@@ -216,12 +336,12 @@ class Catalog:
         file_hash: str,
         born: int,
     ) -> None:
-        published = article.published.isoformat() if article.published else None
         sentences = np.asarray(split.sentences, dtype=np.int32).tobytes()
         row = self._db.execute(
-            "insert into articles values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null)",
+            "insert into articles values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?)",
             (article.id, source_key, article.location, file_hash, article.title, article.source, article.author,
-             published, article.url, article.language, article.licence, article.text, sentences, born),
+             _iso(article.published), article.url, article.language, article.licence, article.text, sentences, born,
+             _iso(article.updated), _iso(article.fetched)),
         ).lastrowid  # fmt: skip
         for passage, key in zip(split.passages, vector_keys, strict=True):
             passage_row = self._db.execute(
@@ -238,8 +358,12 @@ class Catalog:
 
     def discard_after(self, generation: int) -> None:
         """Undoes what a killed sync wrote for a generation that never came."""
+        if any(number > generation for number in self.generations()):
+            # Its articles go: the feeds that brought them have to be read again although they have not changed.
+            self._db.execute("delete from validators where digest like ?", (f"%{LIST_DIGEST}",))
         self._db.execute("update articles set died = null where died > ?", (generation,))
         self._delete("born > ?", generation)
+        self._db.execute("delete from copies where generation > ?", (generation,))
         self._db.execute("delete from generations where number > ?", (generation,))
 
     def purge_before(self, generation: int) -> None:
@@ -254,6 +378,11 @@ class Catalog:
             {"generation": generation},
         )
         self._delete("died is not null and died <= ?", generation)
+        self._db.execute("delete from copies where generation < ?", (generation,))
+        self._db.execute(
+            "delete from validators where digest not like ? and digest not in (select file_hash from articles)",
+            (f"%{LIST_DIGEST}",),
+        )
         self._db.execute("delete from generations where number < ?", (generation,))
 
     def drop_unused_vectors(self) -> None:
@@ -265,6 +394,7 @@ class Catalog:
         passages = f"select row from passages where article_row in ({gone})"
         self._db.execute(f"delete from full_text where rowid in ({passages})", (value,))
         self._db.execute(f"delete from passages where article_row in ({gone})", (value,))
+        self._db.execute(f"delete from signatures where article_row in ({gone})", (value,))
         self._db.execute(f"delete from articles where {condition}", (value,))
 
     def missing_vectors(self, keys: Iterable[str]) -> set[str]:
@@ -412,8 +542,27 @@ def _filter_sql(where: Filter) -> tuple[str, dict[str, str]]:
 
 
 def _article(row: Sequence[str]) -> Article:
-    id_, title, text, source, author, published, url, language, licence, location = row
-    return Article(id_, title, text, source, author, _date(published), url, language, licence, location)
+    id_, title, text, source, author, published, url, language, licence, location, updated, fetched = row
+    return Article(
+        id_, title, text, source, author, _date(published), url, language, licence, location, _date(updated),
+        _date(fetched),
+    )  # fmt: skip
+
+
+def _source(key: str, place: str, kind: str, options: str, synced: str | None) -> Source:
+    chosen = json.loads(options)
+    return Source(
+        key,
+        place,
+        kind,
+        chosen.get("mapping", {}),
+        bool(chosen.get("allow_private")),
+        datetime.fromisoformat(synced) if synced else None,
+    )
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
 
 
 def _date(text: str | None) -> date | None:

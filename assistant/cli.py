@@ -51,17 +51,39 @@ def cli(context: click.Context, corpus: str | None, index: str | None, debug: bo
 
 
 @cli.command()
-@click.argument("sources", nargs=-1, type=click.Path())
+@click.argument("sources", nargs=-1)
 @click.option("--forget", multiple=True, metavar="SOURCE", help="Remove a source named before, and its articles.")
+@click.option(
+    "--map",
+    "columns",
+    metavar="FIELD=COLUMN,…",
+    help="The columns of an export: title=headline,text=body. Remembered.",
+)
+@click.option("--allow-private", is_flag=True, help="Let these addresses lie in private networks. Remembered.")
 @click.option("--rebuild", is_flag=True, help="Split and index everything anew, with the models asked for now.")
 @_JSON
 @click.pass_obj
 def sync(
-    options: dict[str, Any], sources: tuple[str, ...], forget: tuple[str, ...], *, rebuild: bool, as_json: bool
+    options: dict[str, Any],
+    sources: tuple[str, ...],
+    forget: tuple[str, ...],
+    columns: str | None,
+    *,
+    allow_private: bool,
+    rebuild: bool,
+    as_json: bool,
 ) -> None:
-    """Bring the index up to date with SOURCES: folders and files (default: the corpus and all named before)."""
+    """Bring the index up to date with SOURCES: folders, files, patterns, exports, addresses of pages, feeds, sitemaps.
+
+    Without any: all that were named before, or the corpus.
+    """
+    from assistant.sources import parse_mapping
+
+    mapping = parse_mapping(columns) if columns else None
     with _assistant(options) as assistant, _progress() as progress:
-        report = assistant.sync(sources, forget=forget, rebuild=rebuild, progress=progress)
+        report = assistant.sync(
+            sources, forget=forget, mapping=mapping, allow_private=allow_private, rebuild=rebuild, progress=progress
+        )
     if as_json:
         _print_json(report.to_dict())
     else:
@@ -135,6 +157,25 @@ def list_(options: dict[str, Any], *, as_json: bool) -> None:
 
 
 @cli.command()
+@_JSON
+@click.pass_obj
+def sources(options: dict[str, Any], *, as_json: bool) -> None:
+    """List the sources that a bare sync refreshes."""
+    with _assistant(options) as assistant:
+        found = assistant.sources()
+    if as_json:
+        _print_json([source.to_dict() for source in found])
+        return
+    for source in found:
+        when = f"{source.synced:%Y-%m-%d %H:%M} UTC" if source.synced else "not yet"
+        noted = [", ".join(f"{name}={column}" for name, column in source.mapping.items())]
+        noted.append("private addresses allowed" if source.allow_private else "")
+        notes = "".join(f"  ({note})" for note in noted if note)
+        click.echo(f"{source.kind:<8} {source.articles:>6}  {when:<20}  {source.place}{notes}")
+    click.echo(f"{len(found)} sources", err=True)
+
+
+@cli.command()
 @click.argument("article_id", metavar="ID")
 @_JSON
 @click.pass_obj
@@ -148,7 +189,10 @@ def show(options: dict[str, Any], article_id: str, *, as_json: bool) -> None:
         )
         return
     click.echo(_heading(article))
-    for line in (article.author and f"by {article.author}", article.url, article.location, article.licence):
+    updated = article.updated and f"updated {article.updated}"
+    fetched = article.fetched and f"fetched {article.fetched}"
+    byline = article.author and f"by {article.author}"
+    for line in (byline, updated, fetched, article.url, article.location, article.licence):
         if line:
             click.echo(line)
     click.echo(f"\n{article.text}")
@@ -330,8 +374,8 @@ def _bring_up_to_date(assistant: Assistant) -> None:
 def _require_articles(report: SyncReport, assistant: Assistant) -> None:
     if not report.articles:
         raise SourceMissing(
-            f"no article could be read in {assistant.settings.corpus}; put .md, .txt or .html files there, "
-            "then type: assistant sync"
+            f"no article could be read in {assistant.settings.corpus}; put .md, .txt, .html, .pdf or .docx "
+            "files there, then type: assistant sync"
         )
 
 
@@ -465,7 +509,8 @@ def _print_answer(answer: Answer) -> None:
         return
     click.echo("")
     for citation in answer.citations:
-        click.echo(f"[{citation.number}] {_heading(citation.article)}")
+        elsewhere = citation.elsewhere and f" · {citation.elsewhere}"
+        click.echo(f"[{citation.number}] {_heading(citation.article)}{elsewhere}")
     click.echo(f"confidence {answer.confidence:.0%}")
 
 
@@ -510,7 +555,23 @@ def _print_report(report: SyncReport) -> None:
         if outcome.what != "unchanged":
             detail = outcome.reason or outcome.title
             click.echo(f"{outcome.what:<9} {outcome.location}" + (f"  ({detail})" if detail else ""))
+    keys = list(dict.fromkeys(outcome.source for outcome in report.outcomes if outcome.source))
+    if len(keys) > 1:
+        _print_table(report, keys)
     click.echo(_summary(report))
+
+
+def _print_table(report: SyncReport, keys: list[str]) -> None:
+    """What happened to each source, in columns; only outcomes that there were."""
+    from assistant.schema import OUTCOMES
+
+    columns = [what for what in OUTCOMES if report.count(what)]
+    width = max(len(key) for key in keys)
+    click.echo("".join(["\n", f"{'source':<{width}}", *(f"  {what:>9}" for what in columns)]))
+    for key in keys:
+        counts = (f"  {report.count(what, key) or '':>9}" for what in columns)
+        click.echo("".join([f"{key:<{width}}", *counts]))
+    click.echo("")
 
 
 if __name__ == "__main__":

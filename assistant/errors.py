@@ -9,6 +9,8 @@ AssistantError                     exit code 3: it could not be done
 │  └ UnknownArticle
 ├ SourceMissing
 ├ ArticleUnreadable                one article; a sync goes on with the next
+│  └ ArticleSkipped
+├ ArticleGone                      one article; a sync takes it out
 ├ IndexMissing
 ├ IndexMismatch                    built with another model, corpus or version
 ├ IndexBusy                        another process is writing
@@ -59,6 +61,14 @@ class SourceMissing(AssistantError):
 
 class ArticleUnreadable(AssistantError):
     """One file holds no article that can be read; the message is the reason."""
+
+
+class ArticleSkipped(ArticleUnreadable):
+    """Nothing went wrong, and there is no article: it is empty, of another kind, or not for programs to read."""
+
+
+class ArticleGone(AssistantError):
+    """The one who published an article says that it is there no longer; the message is how."""
 
 
 class IndexMissing(AssistantError):

@@ -77,18 +77,20 @@ class CaseItem(pytest.Item):
             self.add_marker(pytest.mark.xfail(reason="wrong in the baseline", raises=CaseFailed, strict=False))
 
     def runtest(self) -> None:
-        from assistant.evaluation.running import ask, names_of
-        from assistant.evaluation.scoring import STALE
+        from assistant.evaluation.running import ask
+        from assistant.evaluation.scoring import ERROR, STALE
 
-        assistant = _assistant(self.config)
-        result = ask(assistant, self.case, names_of(assistant.articles()))
+        assistant, known = _assistant(self.config)
+        result = ask(assistant, self.case, known)
         if result.stage == STALE:
             pytest.skip(result.detail)
         if not result.right:
-            raise CaseFailed(result)
+            raise CaseError(result) if result.stage == ERROR else CaseFailed(result)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: Any) -> Any:
-        if isinstance(excinfo.value, CaseFailed):
+        from assistant.errors import AssistantError
+
+        if isinstance(excinfo.value, CaseFailed | CaseError | AssistantError):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 
@@ -103,14 +105,22 @@ class CaseFailed(Exception):
         super().__init__(f"{result.stage}: {result.case.question}\n{result.detail}")
 
 
-_OPENED = pytest.StashKey["Assistant"]()
+class CaseError(Exception):
+    """A case that could not be asked: never expected, whatever a baseline says."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(f"{result.case.question}\n{result.detail}")
+
+
+_OPENED = pytest.StashKey[tuple["Assistant", set[str]]]()
 _BASELINE = pytest.StashKey[dict[str, Any]]()
 
 
-def _assistant(config: pytest.Config) -> Assistant:
-    """One for the whole run, indexed."""
+def _assistant(config: pytest.Config) -> tuple[Assistant, set[str]]:
+    """One for the whole run, indexed, and all names of its articles."""
     if _OPENED not in config.stash:
         from assistant.assistant import Assistant
+        from assistant.evaluation.running import names_of
 
         stack = ExitStack()
         corpus, index = config.getoption("--assistant-corpus"), config.getoption("--assistant-index")
@@ -118,7 +128,7 @@ def _assistant(config: pytest.Config) -> Assistant:
         config.add_cleanup(stack.close)
         if not assistant.indexed:
             assistant.sync()
-        config.stash[_OPENED] = assistant
+        config.stash[_OPENED] = (assistant, names_of(assistant.articles()))
     return config.stash[_OPENED]
 
 

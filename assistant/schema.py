@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,11 @@ class Article:
     language: str = ""
     licence: str = ""
     location: str = ""
-    """Where it was read: a path relative to its source, with forward slashes."""
+    """Where it was read: a path relative to its source, with forward slashes, or an address."""
+    updated: date | None = None
+    """The day of the last edit that the article itself states."""
+    fetched: date | None = None
+    """The day on which this text was taken from the web."""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that identify an article to a reader (not its text), as JSON values."""
@@ -36,10 +41,24 @@ class Article:
             "title": self.title,
             "source": self.source,
             "author": self.author,
-            "published": self.published.isoformat() if self.published else None,
+            "published": _iso(self.published),
+            "updated": _iso(self.updated),
+            "fetched": _iso(self.fetched),
             "url": self.url,
             "location": self.location,
         }
+
+
+def host_of(url: str) -> str:
+    """The host of an address, without a leading "www."; "" for what is none. Addresses come from pages, and may lie."""
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.")
+    except ValueError:
+        return ""
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
 
 
 @dataclass(frozen=True)
@@ -85,6 +104,10 @@ class Hit:
     score: float
     dense: float
     lexical: float
+    copies: tuple[str, ...] = ()
+    """Ids of further articles that tell the same story in nearly the same words; they have no hits of their own."""
+    outlets: tuple[str, ...] = ()
+    """The other outlets that these appeared in."""
 
     @property
     def text(self) -> str:
@@ -99,6 +122,8 @@ class Hit:
             "score": round(self.score, 4),
             "dense": round(self.dense, 4),
             "lexical": round(self.lexical, 4),
+            "copies": list(self.copies),
+            "outlets": list(self.outlets),
         }
 
 
@@ -126,7 +151,15 @@ class Citation:
     end: int
     score: float
     also: tuple[str, ...] = ()
-    """Ids of further articles that say the same."""
+    """Ids of further articles that say the same, copies of this one among them."""
+    outlets: tuple[str, ...] = ()
+    """The other outlets in which copies of this article appeared."""
+
+    @property
+    def elsewhere(self) -> str:
+        """For people: "also in 9 outlets"; empty if there are no copies elsewhere."""
+        count = len(self.outlets)
+        return f"also in {count} outlet{'s' if count > 1 else ''}" if count else ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -137,6 +170,7 @@ class Citation:
             "end": self.end,
             "score": round(self.score, 4),
             "also": list(self.also),
+            "outlets": list(self.outlets),
         }
 
 
@@ -176,7 +210,7 @@ class Answer:
         lines = [self.text]
         for citation in self.citations:
             article = citation.article
-            parts = (article.title, article.source, article.published and article.published.isoformat())
+            parts = (article.title, article.source, _iso(article.published), citation.elsewhere)
             lines.append(f"[{citation.number}] " + " · ".join(part for part in parts if part))
         return "\n".join(lines)
 
@@ -195,17 +229,71 @@ class Answer:
         }
 
 
-OUTCOMES = ("added", "changed", "unchanged", "removed", "skipped", "failed")
+@dataclass(frozen=True)
+class Source:
+    """Where articles come from, as an index remembers it.
+
+    `kind` is folder, file, glob, export, page, feed, sitemap or given (objects from Python); `place` is an absolute
+    path or an address. `key` names it in the catalog: "corpus", "given", or its place.
+    """
+
+    key: str
+    place: str
+    kind: str
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """Of an export: Article's field -> column."""
+    allow_private: bool = False
+    """Whether addresses in this machine's own networks may be asked."""
+    synced: datetime | None = None
+    """When a sync last read it, UTC."""
+    articles: int = 0
+
+    @property
+    def on_the_web(self) -> bool:
+        # "address" until it was asked for the first time what it is.
+        return self.kind in ("page", "feed", "sitemap", "address")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "place": self.place,
+            "kind": self.kind,
+            "mapping": dict(self.mapping),
+            "allow_private": self.allow_private,
+            "synced": self.synced.isoformat(timespec="seconds") if self.synced else None,
+            "articles": self.articles,
+        }
+
+
+LIST_DIGEST = ":list"
+"""How the digest of a feed's or sitemap's validator ends: it says nothing of an article of its own."""
+
+
+@dataclass(frozen=True)
+class Validator:
+    """What a server said of the version that was fetched, to ask for a newer one only; "" where it said nothing."""
+
+    etag: str
+    modified: str
+    """Its Last-Modified header, as sent."""
+    digest: str
+    """The hash of what was made of it."""
+    stamp: str
+    """What the list that led to it said of its last change."""
+
+
+OUTCOMES = ("added", "changed", "renamed", "unchanged", "removed", "skipped", "failed")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sync did with one item of a source: `what` is one of OUTCOMES."""
+    """What a sync did with one item of a source: `what` is one of OUTCOMES, `source` the source's key."""
 
     what: str
     location: str
     title: str = ""
     reason: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,8 +306,9 @@ class SyncReport:
     passages: int
     seconds: float
 
-    def count(self, what: str) -> int:
-        return sum(outcome.what == what for outcome in self.outcomes)
+    def count(self, what: str, source: str | None = None) -> int:
+        """How many items had this outcome, of one source or of all."""
+        return sum(outcome.what == what and source in (None, outcome.source) for outcome in self.outcomes)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -229,7 +318,7 @@ class SyncReport:
             "seconds": round(self.seconds, 3),
             "counts": {what: self.count(what) for what in OUTCOMES},
             "outcomes": [
-                {"what": o.what, "location": o.location, "title": o.title, "reason": o.reason}
+                {"what": o.what, "location": o.location, "title": o.title, "reason": o.reason, "source": o.source}
                 for o in self.outcomes
                 if o.what != "unchanged"
             ],

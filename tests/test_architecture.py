@@ -21,7 +21,7 @@ LAYERS = [
     {"conversation", "retrieval", "reading", "answering"},
     {"questions", "calibration"},
     {"sync"},
-    {"sources", "splitting", "embedding"},
+    {"sources", "splitting", "embedding", "copies"},
     {"hub"},
     {"catalog"},
     {"vectors", "generations"},
@@ -52,6 +52,13 @@ HOMES = {
     "markdown_it": {"sources"},
     "jinja2": {"evaluation"},
     "filelock": {"generations"},
+    "httpcore": {"sources"},
+    "protego": {"sources"},
+    "feedparser": {"sources"},
+    "htmldate": {"sources"},
+    "pypdf": {"sources"},
+    "docx": {"sources"},
+    "datasketch": {"copies"},
 }
 
 DATA_HOMES = {"CURRENT": {"generations"}, "catalog.sqlite3": {"generations"}}

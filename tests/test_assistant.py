@@ -62,7 +62,7 @@ def test_articles_are_listed_newest_first_with_what_their_files_say(synced: Assi
     assert (bridge.title, bridge.source, bridge.published) == ("The river bridge", "The Daily Stone", date(2024, 3, 1))
     assert bridge.text == "Mara Lind opened the bridge over the Orve in 2024. It cost 12 million crowns."
     assert synced.article(bridge.id) == synced.article(bridge.id[:8]) == bridge
-    assert synced.sources() == ["Evening Lamp", "The Daily Stone"]
+    assert synced.outlets() == ["Evening Lamp", "The Daily Stone"]
 
 
 def test_a_name_that_fits_none_or_several_articles_is_refused(synced: Assistant, corpus: Path) -> None:

@@ -62,6 +62,19 @@ def test_every_case_is_asked_and_judged_behind_a_silence(open_assistant, tmp_pat
     assert all("span" in a.seen for a in asked)
 
 
+def test_drafts_and_stale_cases_are_not_asked(open_assistant, tmp_path: Path) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    rows = [
+        {"id": "a", "question": "Who built the harbour of Tansk?", "answers": ["Hollen Works"]},
+        {"id": "b", "question": "Who built it?", "answers": ["x"], "articles": ["gone.md"]},
+        {"id": "c", "question": "Who built it?", "answers": ["x"], "draft": True},
+    ]
+    path = tmp_path / "cases.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert len(observe(assistant, load_cases(path))) == 1
+
+
 def test_the_threshold_treats_most_cases_rightly() -> None:
     asked = some(200, 0.0)
     fitted = fit(asked, SHIPPED)

@@ -134,6 +134,8 @@ GOOD = "  - {id: ok, question: Who?, answers: [x]}\n"
         ("  - id: a\n    question: Who?\n    since: 2025-02-03\n    until: 2025-02-01\n    answers: [x]\n", 2, "swap"),
         ("  - id: a\n    question: Who?\n    date: 2025-13\n", 4, "must be a date"),
         ("  - id: a\n    question: Who?\n    number: many\n", 4, "states no numbers"),
+        ("  - id: a\n    question: Who?\n    number: 387.000\n", 4, "may be read in two ways"),
+        ("  - id: a\n    question: Who?\n    number: 387_000\n", 4, "may be read in two ways"),
         ("  - id: a\n    question: Who?\n    number: 3 or 4\n", 4, "states 2 numbers"),
         ("  - id: a\n    question: Who?\n    number: {tolerance: 4}\n", 4, "lacks the key `value`"),
         ("  - id: a\n    question: Who?\n    number: {value: 4, by: 3}\n", 4, "unknown key `by`"),

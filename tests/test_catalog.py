@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -13,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assistant import catalog as catalog_module
 from assistant.catalog import Catalog
 from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing, IndexUnusable
-from assistant.schema import Article, Filter, Passage, Split
+from assistant.schema import Article, Filter, Passage, Source, Split
 
 VECTOR = np.array([0.6, 0.8], dtype=np.float32)
 
@@ -189,8 +191,8 @@ def test_a_vector_that_a_living_passage_shares_survives_the_purge(catalog: Catal
 
 def test_sources_keep_the_order_in_which_they_were_first_named(catalog: Catalog) -> None:
     for key, path in (("z", "/z"), ("a", "/a"), ("m", "/m"), ("z", "/moved")):
-        catalog.remember_source(key, path)
-    assert list(catalog.sources().items()) == [("z", "/moved"), ("a", "/a"), ("m", "/m")]
+        catalog.remember_source(Source(key, path, "folder"))
+    assert [(s.key, s.place) for s in catalog.sources().values()] == [("z", "/moved"), ("a", "/a"), ("m", "/m")]
     catalog.forget_source("a")
     assert list(catalog.sources()) == ["z", "m"]
 
@@ -363,3 +365,81 @@ def test_a_catalog_of_a_newer_form_is_refused_and_left_alone(tmp_path: Path) -> 
     for create in (False, True):
         with pytest.raises(IndexMismatch, match="form 99"):
             Catalog(path, create=create)
+
+
+FORM_1 = """
+create table generations (number integer primary key, built_with text not null);
+create table sources (key text primary key, path text not null);
+create table articles (
+    row integer primary key, id text not null, source_key text not null, location text not null, file_hash text not null,
+    title text not null, source text not null, author text not null, published text, url text not null,
+    language text not null, licence text not null, text text not null, sentences blob not null, born integer not null,
+    died integer
+);
+create table passages (
+    row integer primary key, article_row integer not null references articles (row), id text not null,
+    start integer not null, end integer not null, vector_key text not null
+);
+create virtual table full_text using fts5 (title, text, tokenize = 'porter unicode61 remove_diacritics 2');
+create table vectors (key text primary key, vector blob not null) without rowid;
+insert into generations values (1, '{"embedding": "e"}');
+insert into sources values ('corpus', '/corpus'), ('/extra', '/extra');
+insert into articles values (null, 'a', 'corpus', 'a.md', 'hash', 'Title', 'Stone', '', '2024-03-01', '', '', '', 'bridge', x'0000000006000000', 1, null);
+insert into passages values (null, 1, 'p', 0, 6, 'v');
+insert into full_text (rowid, title, text) values (1, 'Title', 'bridge');
+insert into vectors values ('v', x'9a99193fcdcc4c3f');
+pragma user_version = 1;
+"""
+"""What version 0.1.0 wrote at first."""
+
+
+def test_a_catalog_of_the_first_form_is_taken_over_whole(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(FORM_1)
+    for _ in range(2):
+        old = Catalog(path)
+        (article,) = old.articles(1)
+        assert (article.title, article.published, article.updated, article.fetched) == (
+            "Title",
+            date(2024, 3, 1),
+            None,
+            None,
+        )
+        assert [(s.key, s.place, s.kind, s.synced) for s in old.sources().values()] == [
+            ("corpus", "/corpus", "folder", None),
+            ("/extra", "/extra", "folder", None),
+        ]
+        assert found(old, "bridge") == ["p"]
+        assert old.passages(["p"], 1)["p"][2].tolist() == VECTOR.tolist()
+        assert old.signatures(1) == [(1, "a", None)]
+        old.close()
+    old = Catalog(path)
+    id_ = add(old, "b", "tower", published=date(2024, 5, 5))
+    assert found(old, "tower") == [id_]
+    old.close()
+
+
+def test_a_migration_that_fails_leaves_the_catalog_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "catalog.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(FORM_1)
+    before = _schema(path)
+    monkeypatch.setitem(catalog_module._MIGRATIONS, 1, catalog_module._MIGRATIONS[1] + "; alter table no_such add x")
+    with pytest.raises(IndexDamaged):
+        Catalog(path)
+    assert _schema(path) == before
+
+
+def _schema(path: Path) -> list[tuple[str]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("select sql from sqlite_master order by name").fetchall()
+
+
+def test_dates_of_publication_update_and_fetching_come_back_apart(catalog: Catalog) -> None:
+    days = (date(2024, 3, 1), date(2024, 3, 2), None)
+    article = Article("a", "T", "text", published=days[0], updated=days[1], fetched=days[2], location="a.md")
+    catalog.add_vectors({"v": VECTOR})
+    split = Split(((0, 4),), (Passage("p", "a", 0, 4),))
+    catalog.add_article(article, split, ["v"], source_key="corpus", file_hash="", born=1)
+    assert catalog.articles(1) == [article]

@@ -20,7 +20,7 @@ from assistant import Assistant, __version__
 from assistant.cli import _bring_up_to_date, cli
 from assistant.errors import IndexMismatch, SourceMissing
 
-COMMANDS = ("ask", "chat", "eval", "list", "search", "show", "status", "sync")
+COMMANDS = ("ask", "chat", "eval", "list", "search", "show", "sources", "status", "sync")
 
 
 def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -75,7 +75,9 @@ def test_an_answer_is_data_on_stdout(indexed: tuple[str, ...]) -> None:
         "question", "asked", "short", "text", "abstained", "reason", "confidence", "citations", "disagreements",
         "timings_ms",
     }  # fmt: skip
-    assert set(answer["citations"][0]) == {"number", "article", "quote", "start", "end", "score", "also"}
+    assert set(answer["citations"][0]) == {
+        "number", "article", "quote", "start", "end", "score", "also", "outlets",
+    }  # fmt: skip
 
 
 def test_a_silent_corpus_is_said_with_the_nearest_passages(indexed: tuple[str, ...]) -> None:
@@ -117,6 +119,11 @@ def test_a_second_sync_says_that_there_was_nothing_to_do(indexed: tuple[str, ...
         (("show", "no-such-article"), 2, "assistant list"),
         (("frobnicate",), 2, "No such command"),
         (("sync", "/no/such/folder"), 3, "no file or folder"),
+        (("sync", "ftp://stone.example/a"), 2, "no source"),
+        (("sync", "http://user:word@stone.example/"), 2, "user name"),
+        (("sync", "--map", "text=body"), 2, "name one"),
+        (("sync", "--map", "colour=x", "a.csv"), 2, "FIELD=COLUMN"),
+        (("sync", "--forget", "http://stone.example/"), 3, "assistant sources"),
     ],
 )
 def test_bad_input_gets_one_line_and_its_exit_code(
@@ -154,6 +161,48 @@ def test_a_failed_article_makes_sync_exit_with_3_and_loses_nothing(tmp_path: Pat
     assert "binary" in done.stdout
     answer = json.loads(run(*options, "ask", "--json", "When was the tower of Vell finished?").stdout)
     assert answer["short"] == "1912"
+
+
+def test_named_sources_are_listed_refreshed_and_counted_each(tmp_path: Path) -> None:
+    """And the bundled corpus does not slip in beside them."""
+    write_article(tmp_path / "news" / "a.md", "A", "Paper", "2024-01-01", "The tower of Vell was finished in 1912.")
+    export = tmp_path / "export.csv"
+    export.write_text("id,headline,story\n1,The bridge,The bridge of Vell was opened in 2024.\n")
+    index = ("--index", str(tmp_path / "index"))
+    done = run(*index, "sync", "news", "export.csv", "--map", "title=headline,text=story", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "added     a.md  (A)"
+    table = lines[lines.index("") + 1 :]
+    assert table[0].split() == ["source", "added"]
+    assert [row.split() for row in table[1:3]] == [[str(tmp_path / "news"), "1"], [str(export), "1"]]
+    listed = json.loads(run(*index, "sources", "--json").stdout)
+    assert [(source["kind"], source["place"], source["articles"]) for source in listed] == [
+        ("folder", str(tmp_path / "news"), 1),
+        ("export", str(export), 1),
+    ]
+    assert listed[1]["mapping"] == {"title": "headline", "text": "story"}
+    assert all(source["synced"] for source in listed)
+    shown = run(*index, "sources").stdout
+    assert "export" in shown
+    assert "title=headline, text=story" in shown
+    export.write_text("id,headline,story\n1,The bridge,The bridge of Vell was torn down in 2025.\n")
+    assert json.loads(run(*index, "sync", "--json").stdout)["counts"]["changed"] == 1
+    done = run(*index, "sync", "--forget", str(export))
+    assert f"removed   {export.name}#1" in done.stdout
+    assert len(json.loads(run(*index, "sources", "--json").stdout)) == 1
+
+
+def test_the_three_days_of_an_article_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "a.md").write_text(
+        "---\ntitle: The tower\npublished: 2024-03-01\nupdated: 2024-03-02\nfetched: 2024-03-03\n---\nThe tower of Vell leans.\n"
+    )
+    options = ("--corpus", str(tmp_path / "corpus"), "--index", str(tmp_path / "index"))
+    shown = run(*options, "show", "a.md").stdout.splitlines()
+    assert shown[:3] == ["The tower · 2024-03-01", "updated 2024-03-02", "fetched 2024-03-03"]
+    article = json.loads(run(*options, "show", "a.md", "--json").stdout)
+    assert (article["published"], article["updated"], article["fetched"]) == ("2024-03-01", "2024-03-02", "2024-03-03")
 
 
 def test_the_working_directory_decides_nothing(indexed: tuple[str, ...], tmp_path: Path) -> None:

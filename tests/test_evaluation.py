@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -10,19 +11,16 @@ from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from conftest import HOSTILE, ROOT, write_article
+from conftest import HOSTILE, write_article
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from scipy.stats import binomtest
 
-from assistant import Answer, Article, Assistant, Hit, Passage
-from assistant.cli import main
+from assistant import Answer, Article, Assistant, Hit, Passage, Turn
 from assistant.errors import InvalidBaseline, InvalidSetting
 from assistant.evaluation import Case, Report, Result, baseline, compare, load_cases, run
 from assistant.evaluation.baseline import mcnemar
@@ -31,8 +29,6 @@ from assistant.evaluation.junit import document
 from assistant.evaluation.report import BY_STAGE, METRICS, MadeWith
 from assistant.evaluation.table import show
 from assistant.evaluation.verdict import Verdict, decide, parse_limits
-
-HUAWEI = ROOT / "tests/regression/huawei.yaml"
 
 TOWN = """\
 cases:
@@ -56,30 +52,6 @@ def town(open_assistant: Callable[..., Assistant]) -> Assistant:
 def cases(tmp_path: Path) -> list[Case]:
     (tmp_path / "town.yaml").write_text(TOWN, encoding="utf-8")
     return load_cases(tmp_path / "town.yaml")
-
-
-@pytest.fixture
-def command(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
-    """Runs the command in this process on the small corpus, as its entry point does: code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "town.yaml").write_text(TOWN, encoding="utf-8")
-
-    def run_(*arguments: str) -> SimpleNamespace:
-        places = ["--corpus", str(corpus), "--index", str(tmp_path / "index")]
-        with monkeypatch.context() as patched:
-            patched.setattr("sys.argv", ["assistant", *places, "eval", *arguments])
-            done = CliRunner().invoke(_entry, standalone_mode=False)
-        return SimpleNamespace(code=done.exit_code, out=done.stdout, err=done.stderr, exception=done.exception)
-
-    return run_
-
-
-import click  # noqa: E402
-
-
-@click.command(context_settings={"ignore_unknown_options": True})
-def _entry() -> None:
-    main()
 
 
 def answer(*, short: str | None = "x", confidence: float = 0.5, abstained: bool = False, hits: int = 1) -> Answer:
@@ -124,11 +96,23 @@ def test_what_is_held_back_is_judged_too(open_assistant: Callable[..., Assistant
     assert found["mayor"].right
 
 
+def test_one_reading_gives_the_answers_that_two_would(open_assistant: Callable[..., Assistant]) -> None:
+    assistant = open_assistant(threshold=1.0)
+    assistant.sync()
+    question = "Who opened the bridge over the Orve?"
+    both = assistant.ask_at((None, 0.0), question)
+    apart = [assistant.ask(question), assistant.ask(question, threshold=0.0)]
+    assert [a.abstained for a in both] == [True, False]
+    assert [replace(a, timings={}) for a in both] == [replace(a, timings={}) for a in apart]
+    with pytest.raises(InvalidSetting, match="use 0 to 1"):
+        assistant.ask_at((None, 2.0), question)
+
+
 def test_filters_and_history_are_those_of_the_case(town: Assistant) -> None:
     asked = Case(
         "f",
         "And that of Tansk?",
-        history=(load_turn("Who opened the bridge over the Orve?", "Mara Lind"),),
+        history=(Turn("Who opened the bridge over the Orve?", "Mara Lind"),),
         articles=("harbour.md",),
     )
     outside = Case("o", "Who opened the bridge over the Orve?", until=date(2024, 1, 1), abstain=True)
@@ -139,12 +123,6 @@ def test_filters_and_history_are_those_of_the_case(town: Assistant) -> None:
     assert found["o"].answer is not None
     assert found["o"].answer.hits == ()
     assert found["s"].stage == "not retrieved"
-
-
-def load_turn(question: str, answer: str) -> Any:
-    from assistant import Turn
-
-    return Turn(question, answer)
 
 
 def test_a_case_whose_article_left_is_stale_and_a_draft_is_left_out(
@@ -288,7 +266,7 @@ def test_flips_are_listed_pairwise(tmp_path: Path) -> None:
     assert [c.result.case.id for c in found.mended] == ["mended"]
     assert [(c.was, c.result.stage) for c in found.moved] == [("not retrieved", "read but wrong")]
     assert (found.rewritten, found.new, found.gone, found.pairs) == (("reworded",), ("new",), ("gone",), 4)
-    assert decide(now, found).reasons == ("1 regression: broke",)
+    assert decide(now, found).reasons == ("1 regression: broke (not retrieved)",)
     assert decide(now, found, max_regressions=1).code == 0
 
 
@@ -408,10 +386,9 @@ def test_junit_is_xml_with_a_test_per_case(hostile: Report) -> None:
 
 
 def test_the_terminal_shows_failures_first_and_text_as_it_is(hostile: Report) -> None:
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console = Console(width=200, record=True, file=io.StringIO())
     show(hostile, None, Verdict(1, ("1 case failed",)), console)
     text = console.export_text()
     assert "[link=http://sink.example]Who opened the bridge?[/link]" in text
     assert text.index("Who opened the bridge?") < text.index("hit@5")
     assert "[bold]" in text
-    console.file.close()

@@ -25,6 +25,7 @@ def test_the_wheel_carries_code_corpus_examples_and_reader(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"assistant/corpus/{path.name}" for path in CORPUS.glob("*.md")} <= names
     assert {"assistant/py.typed", "assistant/corpus/.examples", "assistant/models/reader/reader.int8.onnx"} <= names
+    assert "assistant/evaluation/page.html" in names
     tops = {name.split("/")[0] for name in names}
     assert tops == {"assistant", next(top for top in tops if top.endswith(".dist-info"))}
 

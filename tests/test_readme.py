@@ -11,6 +11,7 @@ from conftest import ROOT
 
 from assistant import Assistant
 from assistant.cli import cli
+from assistant.evaluation import load_cases
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "assistant"
@@ -69,3 +70,12 @@ def test_every_file_named_exists(path: str) -> None:
 
 def test_the_readme_names_no_machine() -> None:
     assert not re.search(r"(?<![\w.])/(?:home|root|Users|tmp)/", README)
+
+
+def test_the_cases_shown_are_cases(tmp_path: Path) -> None:
+    shown = re.findall(r"```yaml\n(cases:.*?)```", README, re.DOTALL)
+    assert shown
+    for number, text in enumerate(shown):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text, encoding="utf-8")
+        assert load_cases(path)

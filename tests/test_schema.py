@@ -10,7 +10,7 @@ from datetime import date
 import pytest
 
 from assistant import errors, schema
-from assistant.schema import Answer, Article, Citation, Filter, Hit, Outcome, Passage, SyncReport
+from assistant.schema import OUTCOMES, Answer, Article, Citation, Filter, Hit, Outcome, Passage, SyncReport
 
 ARTICLE = Article(
     "bridge-1",
@@ -36,7 +36,7 @@ def test_an_answer_as_json_has_exactly_the_keys_of_the_design():
     assert list(found) == [
         "question", "asked", "short", "text", "abstained", "reason", "confidence", "citations", "disagreements", "timings_ms",
     ]  # fmt: skip
-    assert set(found["citations"][0]) == {"number", "article", "quote", "start", "end", "score", "also"}
+    assert set(found["citations"][0]) == {"number", "article", "quote", "start", "end", "score", "also", "outlets"}
     assert {"id", "title", "source", "author", "published", "url"} <= set(found["citations"][0]["article"])
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
@@ -78,7 +78,7 @@ def test_a_report_counts_every_kind_of_outcome_and_lists_what_is_not_unchanged()
     outcomes = (Outcome("added", "a.md"), Outcome("unchanged", "b.md"), Outcome("failed", "c.md", reason="empty"))
     report = SyncReport(outcomes, generation=3, articles=2, passages=5, seconds=1.23456)
     found = report.to_dict()
-    assert found["counts"] == {"added": 1, "changed": 0, "unchanged": 1, "removed": 0, "skipped": 0, "failed": 1}
+    assert found["counts"] == dict.fromkeys(OUTCOMES, 0) | {"added": 1, "unchanged": 1, "failed": 1}
     assert [outcome["location"] for outcome in found["outcomes"]] == ["a.md", "c.md"]
     assert found["outcomes"][1]["reason"] == "empty"
     assert json.dumps(found)
@@ -107,5 +107,5 @@ def test_the_tree_in_the_module_s_docstring_names_every_error():
 
 def test_wrong_input_is_told_from_what_could_not_be_done():
     assert {error.__name__ for error in ERRORS if error.exit_code == 2} == {
-        "InputError", "InvalidQuestion", "InvalidSetting", "UnknownArticle",
+        "InputError", "InvalidBaseline", "InvalidCases", "InvalidQuestion", "InvalidSetting", "UnknownArticle",
     }  # fmt: skip

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from assistant.errors import ArticleUnreadable, SourceMissing
 from assistant.schema import Article
-from assistant.sources import Item, Skipped, Unlisted, files, items, parse
+from assistant.sources import FileItem, Skipped, Unlisted, files, items, parse
 from assistant.sources.cleaning import clean, decode, join_paragraphs
 from assistant.sources.draft import to_date
 
@@ -29,7 +29,7 @@ PAGE = f"<p>{FIRST}</p><p>{SECOND}</p>"
 
 def read(name: str, content: str | bytes) -> Article:
     raw = content.encode() if isinstance(content, str) else content
-    return parse(Item("corpus", name, Path("/nowhere") / name), raw)
+    return parse(FileItem("corpus", name, Path("/nowhere") / name), raw)
 
 
 def markdown(front: str, body: str = PROSE) -> Article:
@@ -572,7 +572,7 @@ def folder(tmp_path: Path) -> Path:
 def listed(root: Path) -> tuple[list[str], dict[str, str]]:
     found = list(items("corpus", root))
     return (
-        [item.location for item in found if isinstance(item, Item)],
+        [item.location for item in found if isinstance(item, FileItem)],
         {item.location: item.reason for item in found if isinstance(item, Skipped)},
     )
 
@@ -589,7 +589,7 @@ def test_a_single_file_is_a_source(folder):
     assert listed(folder / "a.md") == (["a.md"], {})
 
 
-@pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a", "a.md.zip", "a.jpg"])
+@pytest.mark.parametrize("name", ["a.doc", "a.odt", "a", "a.md.zip", "a.jpg"])
 def test_a_format_that_is_not_read_is_skipped_with_the_reason(folder, name):
     (folder / name).write_bytes(b"%PDF-1.4")
     found, skipped = listed(folder)
@@ -671,6 +671,28 @@ def test_a_file_deleted_before_it_is_read_is_refused(folder):
         item.read()
 
 
+@pytest.mark.parametrize(("edits", "read"), [(0, True), (1, True), (2, False)])
+def test_a_file_that_changes_while_it_is_read_is_read_again_once(folder, monkeypatch, edits, read):
+    (folder / "a.md").write_text("old")
+    [item] = items("corpus", folder)
+    left = [edits]
+    read_bytes = Path.read_bytes
+
+    def edited(path: Path) -> bytes:
+        raw = read_bytes(path)
+        if left[0]:
+            left[0] -= 1
+            path.write_text(f"new, with {left[0]} to come")
+        return raw
+
+    monkeypatch.setattr(Path, "read_bytes", edited)
+    if read:
+        assert item.read()[0] == (b"new, with 0 to come" if edits else b"old")
+    else:
+        with pytest.raises(ArticleUnreadable, match="changes while it is read"):
+            item.read()
+
+
 def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_read(folder, monkeypatch):
     for name in ("a.md", "shut/b.md", "z/c.md"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -718,9 +740,11 @@ def test_the_hash_changes_with_the_bytes_and_the_format_only(folder):
 
 def test_article_ids_are_stable_readable_and_distinct():
     def article_id(source: str, location: str) -> str:
-        return Item(source, location, Path("/x") / location).article_id
+        return FileItem(source, location, Path("/x") / location).article_id
 
-    assert article_id("s", "News/The Bridge!.md") == Item("s", "News/The Bridge!.md", Path("/moved/y.md")).article_id
+    assert (
+        article_id("s", "News/The Bridge!.md") == FileItem("s", "News/The Bridge!.md", Path("/moved/y.md")).article_id
+    )
     assert article_id("s", "News/The Bridge!.md").startswith("the-bridge-")
     places = [
         ("s", "a.md"),

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from assistant.schema import Article
-from assistant.sources import Item, parse
+from assistant.sources import FileItem, parse
 from assistant.sources.cleaning import clean, join_paragraphs
 from assistant.splitting import Splitter, prose_stretches, widen
 
@@ -172,7 +172,7 @@ def test_widen_takes_every_sentence_that_is_touched():
 @pytest.mark.skipif(not SEED.is_dir(), reason="the real page is not part of the repository")
 def test_the_real_page_is_searched_for_its_prose_only():
     [path] = SEED.glob("*.txt")
-    page = parse(Item("seed", path.name, path), path.read_bytes())
+    page = parse(FileItem("seed", path.name, path), path.read_bytes())
     assert (page.author, page.published) == ("Abby Chun Tu", date(2025, 10, 2))
     passages = [page.text[p.start : p.end] for p in Splitter(90, 25).split(page).passages]
     searched = "\n".join(passages)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from conftest import WordEmbedder, write_article
 
-from assistant import Assistant, Settings, vectors
+from assistant import Assistant, Settings, sync, vectors
 from assistant.catalog import Catalog
 from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing, ModelUnavailable, SourceMissing
 from assistant.generations import IndexFolder
@@ -182,7 +182,8 @@ def test_a_renamed_file_is_the_same_text_under_a_new_name(
     embedder.embedded.clear()
     (corpus / "bridge.md").rename(corpus / "crossing.md")
     report = assistant.sync()
-    assert counts(report) == {"added": 1, "unchanged": 2, "removed": 1}
+    assert counts(report) == {"renamed": 1, "unchanged": 2}
+    assert [(o.location, o.reason) for o in outcomes(report, "renamed")] == [("crossing.md", "was bridge.md")]
     assert embedder.embedded == []
     assert [hit.article.location for hit in assistant.search("Mara Lind", 100) if "Mara" in hit.text] == ["crossing.md"]
 
@@ -251,6 +252,41 @@ def test_files_that_never_were_articles_are_reported_and_the_rest_is_indexed(
     assert all(outcome.reason for outcome in report.outcomes if outcome.what in ("skipped", "failed"))
 
 
+def test_a_folder_of_hostile_files_costs_no_article_and_every_file_has_its_outcome(
+    open_assistant: Callable[..., Assistant], corpus: Path
+) -> None:
+    from made_files import docx, pdf, zipped
+
+    hostile: dict[str, bytes] = {
+        "bomb.docx": zipped({"word/document.xml": b"\x00" * 30_000_000}),
+        "bomb.epub": zipped({f"{i}.xhtml": b"x" * 1_000_000 for i in range(100)}),
+        "bomb.pdf": pdf([], stream=b"q\n" * 60_000_000),
+        "traversal.epub": zipped({"../../../etc/cron.d/evil": "x"}),
+        "scanned.pdf": pdf([[]]),
+        "cut.pdf": pdf([["Words."]])[:200],
+        "cut.docx": docx(["Words."])[:3_000],
+        "entities.epub": zipped({"META-INF/container.xml": "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><x>&e;</x>"}),
+        "line.txt": b"x" * 6_000_000,
+        "nul.txt": b"\x00" * 10_000,
+        "bytes.md": bytes(range(128, 256)) * 50,
+        "deep.html": b"<div>" * 10_000 + b"words",
+        "mail.eml": b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n" * 5_000,
+    }  # fmt: skip
+    for name, raw in hostile.items():
+        (corpus / name).write_bytes(raw)
+    before = sorted(path for path in corpus.parent.rglob("*") if path.is_file())
+    report = open_assistant().sync()
+    assert report.count("added") == 3
+    told = {outcome.location: outcome for outcome in report.outcomes if outcome.what in ("failed", "skipped")}
+    assert set(told) == set(hostile)
+    assert all(outcome.reason and "\n" not in outcome.reason for outcome in told.values())
+    after = sorted(
+        path for path in corpus.parent.rglob("*") if path.is_file() and corpus.parent / "index" not in path.parents
+    )
+    assert after == before
+    assert report.articles == 3
+
+
 # -- sources -----------------------------------------------------------------------------------------------
 
 
@@ -313,6 +349,57 @@ def remembered(folder: IndexFolder) -> set[str]:
         catalog.close()
 
 
+def test_a_bare_sync_of_named_sources_does_not_bring_in_the_bundled_corpus(
+    index_folder: IndexFolder, extra: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "default_corpus", lambda: corpus)
+    assert sync_by_hand(index_folder, corpus, chosen=[extra]).articles == 1
+    assert counts(sync_by_hand(index_folder, corpus)) == {"unchanged": 1}
+    assert remembered(index_folder) == {str(extra)}
+    assert sync_by_hand(index_folder, corpus, chosen=[corpus]).articles == 4
+    assert counts(sync_by_hand(index_folder, corpus)) == {"unchanged": 4}
+
+
+def test_a_bare_sync_of_named_sources_reads_a_corpus_that_was_asked_for(
+    index_folder: IndexFolder, extra: Path, corpus: Path
+) -> None:
+    """One that is not the bundled one was named: by an option, the environment or from Python."""
+    sync_by_hand(index_folder, corpus, chosen=[extra])
+    assert sync_by_hand(index_folder, corpus).articles == 4
+
+
+def test_a_pattern_is_a_source_of_what_fits_it(index_folder: IndexFolder, corpus: Path, extra: Path) -> None:
+    pattern = extra / "**" / "t*.md"
+    write_article(extra / "sub" / "tunnel.md", "Tunnel", STONE, "2024-07-01", "A tunnel leads to Kell.")
+    write_article(extra / "other.md", "Other", STONE, "2024-07-01", "Another text.")
+    assert counts(sync_by_hand(index_folder, corpus, chosen=[pattern])) == {"added": 2}
+    (extra / "sub" / "tunnel.md").unlink()
+    assert counts(sync_by_hand(index_folder, corpus, chosen=[pattern])) == {"unchanged": 1, "removed": 1}
+    report = sync_by_hand(index_folder, corpus, chosen=[extra])
+    assert counts(report) == {"added": 1, "skipped": 1}
+    report = sync_by_hand(index_folder, corpus, forget=[pattern])
+    # The pattern's file is the folder's from now on, and the corpus, which was asked for, is read too.
+    assert counts(report) == {"removed": 1, "added": 4, "unchanged": 1}
+    with pytest.raises(SourceMissing, match="no file fits"):
+        sync_by_hand(index_folder, corpus, chosen=[extra / "x*.md"])
+
+
+def test_two_files_that_change_places_are_both_changed_and_two_that_moved_are_renamed(
+    index_folder: IndexFolder, corpus: Path
+) -> None:
+    sync_by_hand(index_folder, corpus)
+    bridge, museum = (corpus / "bridge.md").read_bytes(), (corpus / "museum.md").read_bytes()
+    (corpus / "bridge.md").write_bytes(museum)
+    (corpus / "museum.md").write_bytes(bridge)
+    assert counts(sync_by_hand(index_folder, corpus)) == {"changed": 2, "unchanged": 1}
+    (corpus / "sub").mkdir()
+    for name in ("bridge.md", "museum.md"):
+        (corpus / name).rename(corpus / "sub" / name)
+    report = sync_by_hand(index_folder, corpus)
+    assert counts(report) == {"renamed": 2, "unchanged": 1}
+    assert report.articles == 3
+
+
 @pytest.mark.parametrize("rebuild", [False, True])
 def test_a_source_that_was_a_deleted_file_goes_with_its_article(
     index_folder: IndexFolder, corpus: Path, extra: Path, rebuild: bool
@@ -366,7 +453,7 @@ def test_only_a_remembered_source_can_be_forgotten_and_never_the_corpus(
 ) -> None:
     sync_by_hand(index_folder, corpus)
     for path in (extra, corpus, Path("corpus")):
-        with pytest.raises(SourceMissing, match="assistant status"):
+        with pytest.raises(SourceMissing, match="assistant sources"):
             sync_by_hand(index_folder, corpus, forget=[path])
 
 

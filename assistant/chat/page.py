@@ -162,7 +162,7 @@ def _head(assistant: Assistant) -> str:
 
 
 def _source_choices(assistant: Assistant) -> list[str]:
-    return [_ANY_SOURCE, *assistant.sources()]
+    return [_ANY_SOURCE, *assistant.outlets()]
 
 
 # -- what happens ----------------------------------------------------------------------------------------------------

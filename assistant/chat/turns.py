@@ -116,7 +116,10 @@ def _citation(value: Mapping[str, Any], article: _Article) -> Citation:
     quote, start = _text(value["quote"]), int(value["start"])
     source, start = _located(value["article"], quote, start, article)
     also = tuple(_text(name) for name in value["also"])
-    return Citation(int(value["number"]), source, quote, start, start + len(quote), float(value["score"]), also)
+    outlets = tuple(_text(name) for name in value["outlets"])
+    return Citation(
+        int(value["number"]), source, quote, start, start + len(quote), float(value["score"]), also, outlets
+    )
 
 
 def _hit(value: Mapping[str, Any], article: _Article) -> Hit:

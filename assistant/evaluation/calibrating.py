@@ -13,6 +13,7 @@ from assistant import calibration
 from assistant.calibration import LEVEL, Calibration, Diagnosis, bounded_threshold, cases_needed, diagnose, upper_bound
 from assistant.errors import InvalidCases
 from assistant.evaluation.cases import Case
+from assistant.evaluation.running import names_of
 from assistant.evaluation.scoring import words_right
 
 if TYPE_CHECKING:
@@ -74,11 +75,12 @@ def observe(
     cases: Sequence[Case],
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> list[Asked]:
-    """Asks every case that is no draft, allowing any answer; cases for which nothing was read are left out.
+    """Asks every case that is neither a draft nor stale, allowing any answer; where nothing was read, it is left out.
 
     Raises what `ask` does.
     """
-    asked = [case for case in cases if not case.draft]
+    known = names_of(assistant.articles())
+    asked = [case for case in cases if not case.draft and (not case.articles or not known.isdisjoint(case.articles))]
     found = []
     for done, case in enumerate(asked, 1):
         answer = assistant.ask(

@@ -184,6 +184,9 @@ def _figure(node: Node) -> Decimal:
     """A number, or words that state exactly one: 387 thousand."""
     if not isinstance(node, Scalar) or node.kind in ("nothing", "flag"):
         raise _Wrong(node, f'must be a number, as 387000 or "387 thousand", is {_named(node)}')
+    if re.fullmatch(r"\d{1,3}(?:\.000)+|.*\d_\d.*", node.text.strip()):
+        # A thousand to some, one to others.
+        raise _Wrong(node, f'{node.text} may be read in two ways; write 387000 or "387,000"')
     if node.kind == "number":
         return _decimal(node)
     found = numbers(node.text)

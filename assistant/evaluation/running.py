@@ -1,4 +1,4 @@
-"""An assistant and cases -> a Report: each question is asked, and where that is silent, asked without a threshold."""
+"""An assistant and cases -> a Report: what is said to each question, and what is held back, judged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from assistant.assistant import Assistant
 from assistant.errors import InputError, NothingToEvaluate
@@ -50,24 +50,25 @@ def names_of(articles: Sequence[Article]) -> set[str]:
 
 
 def ask(assistant: Assistant, case: Case, known: Collection[str]) -> Result:
-    """The result of one case; `known` are the names under which the corpus has its articles."""
+    """The result of one case; `known` are the names under which the corpus has its articles.
+
+    Of the hits of its answer the best one is kept.
+    """
     if case.draft:
         return Result(case, None, DRAFT, "a draft: look at it, then remove the line `draft: true`")
     if case.articles and not any(name in known for name in case.articles):
         return Result(case, None, STALE, f"not in the corpus: {', '.join(case.articles)}")
     where = {"since": case.since, "until": case.until, "source": case.source or None}
     try:
-        answer = assistant.ask(case.question, case.history, **where)  # type: ignore[arg-type]
-        free = None
-        if answer.abstained and not case.abstain:
-            free = assistant.ask(case.question, case.history, **where, threshold=0.0)  # type: ignore[arg-type]
+        answer, free = assistant.ask_at((None, 0.0), case.question, case.history, **where)  # type: ignore[arg-type]
         result = judge(case, answer, free)
         if result.stage == NOT_RETRIEVED:
             beyond = assistant.search(answer.asked, assistant.settings.candidates, **where)  # type: ignore[arg-type]
             result = judge(case, answer, free, beyond)
     except InputError as error:
         return Result(case, None, ERROR, " ".join(str(error).split()))
-    return result
+    # Each hit brings its whole article along: kept, the hits of thousands of cases would fill the memory.
+    return replace(result, answer=replace(answer, hits=answer.hits[:1]))
 
 
 def made_with(assistant: Assistant, articles: Sequence[Article]) -> MadeWith:
@@ -76,7 +77,11 @@ def made_with(assistant: Assistant, articles: Sequence[Article]) -> MadeWith:
         [a.location, a.id, a.title, a.source, a.published.isoformat() if a.published else "", a.text] for a in articles
     )
     settings = {name: value for name, value in asdict(assistant.settings).items() if name not in _NO_SETTING}
-    settings |= {"threshold": assistant.threshold, "calibrated_on": assistant.calibration.cases}
+    calibration = json.dumps(asdict(assistant.calibration), sort_keys=True)
+    settings |= {
+        "threshold": assistant.threshold,
+        "calibration": hashlib.sha256(calibration.encode()).hexdigest()[:16],
+    }
     return MadeWith(
         corpus=hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16],
         articles=len(articles),

@@ -56,7 +56,7 @@ def decide(
     """
     reasons = [reason for name, limit in (limits or {}).items() if (reason := _missed(report, name, limit))]
     if comparison and len(comparison.broke) > max_regressions:
-        ids = ", ".join(change.result.case.id for change in comparison.broke)
+        ids = ", ".join(f"{change.result.case.id} ({change.result.stage})" for change in comparison.broke)
         allowed = f", {max_regressions} allowed" if max_regressions else ""
         reasons.append(f"{_count(len(comparison.broke), 'regression')}{allowed}: {ids}")
     if every_case and report.failed:

@@ -31,18 +31,28 @@ _SAMPLE = 200_000
 """Bytes from which the encoding is guessed, half of them before the first that is not UTF-8."""
 
 
-def decode(raw: bytes) -> str:
-    """Unicode text of a file; byte-order marks, then UTF-8, then detection. Raises ArticleUnreadable."""
+def decode(raw: bytes, stated: str = "") -> str:
+    """Unicode text of a file: byte-order marks, then the stated encoding, UTF-8, detection. Raises ArticleUnreadable.
+
+    An encoding that is stated wrongly, or that there is not, plays no role.
+    """
     for mark, encoding in _BOMS:
         if raw.startswith(mark):
             return _decode_as(raw[len(mark) :], encoding)
     try:
-        text = raw.decode("utf-8")
+        text = _decode_stated(raw, stated) or raw.decode("utf-8")
     except UnicodeDecodeError as error:
         return _decode_detected(raw, error.start)
     if _looks_binary(text):
         raise ArticleUnreadable("looks binary")
     return text
+
+
+def _decode_stated(raw: bytes, stated: str) -> str:
+    try:
+        return raw.decode(stated) if stated else ""
+    except (LookupError, ValueError):
+        return ""
 
 
 def _decode_as(raw: bytes, encoding: str) -> str:

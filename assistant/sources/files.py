@@ -1,8 +1,10 @@
-"""A folder or file -> Items in a stable order (or Skipped with the reason), and an Item's bytes -> Article."""
+"""A folder, file or glob -> its files in a stable order (or Skipped with the reason), and a file's bytes -> Article."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -10,32 +12,53 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from assistant.errors import ArticleUnreadable, SourceMissing
+from assistant.errors import ArticleSkipped, ArticleUnreadable, SourceMissing
 from assistant.schema import Article
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import Draft, to_article
+from assistant.sources.epub import parse_epub
 from assistant.sources.html import parse_html
+from assistant.sources.listing import Skipped, Unlisted, article_id
+from assistant.sources.mail import parse_eml, parse_mhtml
 from assistant.sources.markdown import parse_markdown
+from assistant.sources.office import parse_docx
+from assistant.sources.pdf import parse_pdf
 from assistant.sources.text import parse_text
 
-PARSER_VERSION = "2"
+PARSER_VERSION = "3"
 """Part of every item's hash: raise it when the same bytes would give another Article."""
 
 SIZE_LIMIT = 50 * 1024 * 1024
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
-_PARSERS: dict[str, Callable[[str], Draft]] = {
-    ".md": parse_markdown,
-    ".markdown": parse_markdown,
-    ".txt": parse_text,
-    ".text": parse_text,
-    ".html": parse_html,
-    ".htm": parse_html,
-    ".xhtml": parse_html,
+EXPORTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+
+
+def _of_text(parser: Callable[[str], Draft]) -> Callable[[bytes], Draft]:
+    """A parser of bytes from one of decoded and cleaned text."""
+
+    def parse_bytes(raw: bytes) -> Draft:
+        text = clean(decode(raw))
+        if not text.strip():
+            raise ArticleSkipped("empty")
+        return parser(text)
+
+    return parse_bytes
+
+
+PARSERS: dict[str, Callable[[bytes], Draft]] = {
+    **dict.fromkeys((".md", ".markdown"), _of_text(parse_markdown)),
+    **dict.fromkeys((".txt", ".text"), _of_text(parse_text)),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), _of_text(parse_html)),
+    ".pdf": parse_pdf,
+    ".docx": parse_docx,
+    ".epub": parse_epub,
+    ".eml": parse_eml,
+    **dict.fromkeys((".mhtml", ".mht"), parse_mhtml),
 }
 
 
 @dataclass(frozen=True)
-class Item:
+class FileItem:
     """One file that should hold an article. `location` is relative to its source, with forward slashes."""
 
     source: str
@@ -44,42 +67,36 @@ class Item:
 
     @property
     def article_id(self) -> str:
-        """Readable and stable: the file's name, and a hash of source and location."""
-        slug = re.sub(r"[^a-z0-9]+", "-", Path(self.location).stem.lower()).strip("-")[:60].strip("-")
-        # Ten digits: with six, five thousand files named index.html would share one more likely than not.
-        digest = hashlib.sha256(f"{self.source}\0{self.location}".encode()).hexdigest()[:10]
-        return f"{slug}-{digest}" if slug else digest
+        return article_id(self.source, self.location)
 
     def read(self) -> tuple[bytes, str]:
         """The file's bytes and their hash. Raises ArticleUnreadable."""
-        try:
-            size = self.path.stat().st_size
-            if size > SIZE_LIMIT:
-                raise ArticleUnreadable(f"larger than {SIZE_LIMIT // 2**20} MiB; split it into articles")
-            raw = self.path.read_bytes()
-        except OSError as error:
-            raise ArticleUnreadable(f"cannot be read: {error.strerror}") from error
+        raw = self._read_once()
+        if raw is None and (raw := self._read_once()) is None:
+            raise ArticleUnreadable("changes while it is read; sync again when it is written")
         digest = hashlib.sha256(f"{PARSER_VERSION}\0{self.path.suffix.lower()}\0".encode() + raw).hexdigest()
         return raw, digest
 
+    def _read_once(self) -> bytes | None:
+        """None if the file changed meanwhile: half of one version and half of another are no article."""
+        try:
+            before = self.path.stat()
+            if before.st_size > SIZE_LIMIT:
+                raise ArticleUnreadable(f"larger than {SIZE_LIMIT // 2**20} MiB; split it into articles")
+            raw = self.path.read_bytes()
+            after = self.path.stat()
+        except OSError as error:
+            raise ArticleUnreadable(f"cannot be read: {error.strerror}") from error
+        same = (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino)
+        return raw if same else None
 
-@dataclass(frozen=True)
-class Skipped:
-    """Something in a folder that is no article, and why."""
-
-    location: str
-    reason: str
+    def load(self, known: str) -> tuple[str, Article | None]:
+        """(hash, article), without the article if the hash is the known one. Raises ArticleUnreadable."""
+        raw, digest = self.read()
+        return digest, None if digest == known else parse(self, raw)
 
 
-@dataclass(frozen=True)
-class Unlisted:
-    """A folder in a folder whose files nobody can tell, and why."""
-
-    location: str
-    reason: str
-
-
-def items(source: str, root: Path) -> Iterator[Item | Skipped | Unlisted]:
+def items(source: str, root: Path) -> Iterator[FileItem | Skipped | Unlisted]:
     """Every file below `root` (or `root` itself) in alphabetical order; hidden files and folders are passed over.
 
     `source` is the key under which the articles are remembered. Folders that cannot be listed come last.
@@ -108,6 +125,24 @@ def items(source: str, root: Path) -> Iterator[Item | Skipped | Unlisted]:
         yield Unlisted(_relative(root, place), f"cannot be listed: {error.strerror}")
 
 
+def globbed(source: str, pattern: Path) -> Iterator[FileItem | Skipped]:
+    """The files that fit a pattern like /articles/**/2024-*.md, relative to the folder above its first wildcard."""
+    root = glob_root(pattern)
+    for path in expanded(pattern):
+        yield _item(source, root, path)
+
+
+def expanded(pattern: Path) -> list[Path]:
+    """Files only, in alphabetical order; what is hidden has to be named without a wildcard."""
+    found = glob.iglob(str(pattern), recursive=True)  # noqa: PTH207 - Path.glob would list hidden files
+    return sorted(path for path in map(Path, found) if not path.is_dir())
+
+
+def glob_root(pattern: Path) -> Path:
+    parts = itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts)
+    return Path(*parts)
+
+
 def check_there(root: Path) -> int:
     """The mode (see `stat`) of a file or folder. Raises SourceMissing."""
     try:
@@ -124,10 +159,10 @@ def _relative(root: Path, path: Path) -> str:
     return _CONTROLS.sub(lambda c: f"\\x{ord(c[0]):02x}", shown)
 
 
-def _item(source: str, root: Path, path: Path) -> Item | Skipped:
+def _item(source: str, root: Path, path: Path) -> FileItem | Skipped:
     location = _relative(root, path)
     reason = _why_skipped(root, path)
-    return Skipped(location, reason) if reason else Item(source, location, path)
+    return Skipped(location, reason) if reason else FileItem(source, location, path)
 
 
 def _why_skipped(root: Path, path: Path) -> str:
@@ -143,10 +178,13 @@ def _why_skipped(root: Path, path: Path) -> str:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    if not regular:
-        return "not a regular file"
-    readable = path.suffix.lower() in _PARSERS
-    return "" if readable else f"not a format that can be read ({path.suffix or 'no suffix'})"
+    return _why_not_read(path.suffix) if regular else "not a regular file"
+
+
+def _why_not_read(suffix: str) -> str:
+    if suffix.lower() in EXPORTS:
+        return "an export of many articles is read when it is named by itself"
+    return "" if suffix.lower() in PARSERS else f"not a format that can be read ({suffix or 'no suffix'})"
 
 
 def _inside(root: Path, path: Path) -> bool:
@@ -156,12 +194,8 @@ def _inside(root: Path, path: Path) -> bool:
         return False
 
 
-def parse(item: Item, raw: bytes) -> Article:
+def parse(item: FileItem, raw: bytes) -> Article:
     """The article in a file. Raises ArticleUnreadable with the reason."""
-    text = clean(decode(raw))
-    if not text.strip():
-        raise ArticleUnreadable("empty")
-    draft = _PARSERS[item.path.suffix.lower()](text)
-    if not draft.text.strip():
-        raise ArticleUnreadable("empty: no text below its metadata")
-    return to_article(draft, item.article_id, item.location)
+    if not raw.strip():
+        raise ArticleSkipped("empty")
+    return to_article(PARSERS[item.path.suffix.lower()](raw), item.article_id, item.location)

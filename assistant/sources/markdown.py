@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from assistant.errors import ArticleUnreadable
 from assistant.sources.cleaning import join_paragraphs
-from assistant.sources.draft import Draft
+from assistant.sources.draft import ALIASES, Draft
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -17,7 +17,6 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)",
 _OPENED = re.compile(r"""\A---[ \t]*\n["']?[\w.-]+["']?[ \t]*:(?:\s|\Z)""")
 _FRONT_MATTER_LIMIT = 20_000
 _FRONT_MATTER_DEPTH = 20
-_ALIASES = {"license": "licence", "date": "published", "lang": "language", "outlet": "source", "link": "url"}
 
 
 def parse_markdown(text: str) -> Draft:
@@ -50,7 +49,11 @@ def _front_matter(text: str) -> tuple[dict[str, Any], str]:
     if not isinstance(loaded, dict):
         # A thematic break and text between two of them, not metadata.
         return {}, text
-    metadata = {_ALIASES.get(str(key).lower(), str(key).lower()): value for key, value in loaded.items()}
+    metadata: dict[str, Any] = {}
+    for key, value in loaded.items():
+        name = str(key).lower()
+        # The field's own name wins over another name of it, wherever it stands.
+        metadata[ALIASES.get(name, name)] = value if name not in ALIASES else metadata.get(ALIASES[name], value)
     return metadata, text[match.end() :]
 
 

@@ -18,8 +18,13 @@ _WRAP_COLUMNS = 120
 
 
 def parse_text(text: str) -> Draft:
-    paragraphs = [line for block in re.split(r"\n\s*\n", text) for line in _unwrap(block)]
-    return Draft(join_paragraphs(paragraphs), _head(paragraphs))
+    lines = paragraphs(text)
+    return Draft(join_paragraphs(lines), _head(lines))
+
+
+def paragraphs(text: str) -> list[str]:
+    """The paragraphs of clean text: blocks between empty lines, or lines, unless these are hard-wrapped."""
+    return [line for block in re.split(r"\n\s*\n", text) for line in _unwrap(block)]
 
 
 def _unwrap(block: str) -> list[str]:
@@ -34,11 +39,11 @@ def _unwrap(block: str) -> list[str]:
     return lines
 
 
-def _head(paragraphs: list[str]) -> dict[str, Any]:
+def _head(lines: list[str]) -> dict[str, Any]:
     """Author and date from the short lines above the first prose, and a title if the first line is one."""
     found: dict[str, Any] = {}
     head = []
-    for line in paragraphs[:60]:
+    for line in lines[:60]:
         if len(line.split()) >= _PROSE_WORDS:
             break
         head.append(line)
