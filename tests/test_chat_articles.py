@@ -15,12 +15,20 @@ from conftest import HOSTILE, ROOT, write_article
 from test_chat import Elements, answer_from
 
 from assistant import Assistant, Settings
-from assistant.chat.articles import add_files, folder_of, found, outcomes_markup, remove_files, table_markup
+from assistant.chat.articles import (
+    add_address,
+    add_files,
+    folder_of,
+    found,
+    outcomes_markup,
+    remove_files,
+    table_markup,
+)
 from assistant.chat.charts import by_outlet, over_time
 from assistant.chat.feedback import NothingExpected, Verdict, file_of, save_case
 from assistant.chat.regression import run_file
 from assistant.chat.turns import ShownTurn
-from assistant.errors import InvalidCases
+from assistant.errors import AssistantError, InvalidCases
 from assistant.evaluation.cases import load_cases
 from assistant.schema import Article, Turn
 
@@ -123,6 +131,19 @@ def test_a_file_of_the_same_name_is_a_new_version(open_assistant: Callable[..., 
         report = add_files(assistant, [tmp_path / "tram.md"], quiet)
     assert [o.what for o in report.outcomes] == ["changed"]
     assert assistant.ask("Who paid for the tram of Vell?").short == "Ida Holm"
+
+
+@pytest.mark.parametrize("address", ["", "/etc", "file:///etc/passwd", "corpus", "http://127.0.0.1:9/page"])
+def test_only_addresses_on_the_web_are_added(open_assistant: Callable[..., Assistant], address: str) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    try:
+        report = add_address(assistant, address, quiet)
+    except AssistantError:
+        pass
+    else:
+        assert {outcome.what for outcome in report.outcomes} <= {"failed", "skipped"}
+    assert len(assistant.articles()) == 3
 
 
 def test_added_files_are_kept_beside_the_index_and_never_in_a_cache(

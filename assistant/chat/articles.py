@@ -15,7 +15,7 @@ from typing import Any
 from assistant.assistant import Assistant
 from assistant.chat.charts import by_outlet, over_time
 from assistant.chat.export import is_web_address
-from assistant.errors import AssistantError, IndexUnusable
+from assistant.errors import AssistantError, IndexUnusable, InvalidSetting
 from assistant.schema import Article, SyncReport
 
 _MOST_ROWS = 300
@@ -78,13 +78,15 @@ class _Adding:
 
     def __init__(self, gr: Any, assistant: Assistant) -> None:
         self._gr, self._assistant = gr, assistant
-        # The place for more ways in: an address field belongs here once a sync can read addresses.
         self._files = gr.File(
             label="Add articles: drop files here, or choose them",
             file_count="multiple",
             type="filepath",
             height=140,
             elem_id="add",
+        )
+        self._address = gr.Textbox(
+            label="Add an address: a page, a feed or a sitemap; press Enter", placeholder="https://…", max_length=2000
         )
         self._outcomes = gr.HTML("", elem_id="outcomes", apply_default_css=False)
         self.remove_which = gr.Dropdown(_added(assistant), multiselect=True, label="Added files to remove", value=[])
@@ -102,6 +104,9 @@ class _Adding:
                 path.unlink(missing_ok=True)  # gradio's own copy
             return None, told
 
+        def fetch(address: str, progress: Any = progress) -> tuple[str, str]:
+            return "", _told(lambda: add_address(self._assistant, address, _reporter(progress)))
+
         def remove(names: list[str], progress: Any = progress) -> str:
             return _told(lambda: remove_files(self._assistant, names, _reporter(progress)))
 
@@ -110,6 +115,7 @@ class _Adding:
             self._files.upload(
                 add, [self._files], [self._files, self._outcomes], show_progress_on=[self._outcomes], **one_at_a_time
             ),
+            self._address.submit(fetch, [self._address], [self._address, self._outcomes], **one_at_a_time),
             self._remove.click(remove, [self.remove_which], [self._outcomes], **one_at_a_time),
         ]
 
@@ -147,6 +153,13 @@ def add_files(assistant: Assistant, paths: Sequence[Path], progress: Callable[[s
     except OSError as error:
         raise IndexUnusable.of(folder, error) from error
     return assistant.sync([folder], progress=progress)
+
+
+def add_address(assistant: Assistant, address: str, progress: Callable[[str, int, int], None]) -> SyncReport:
+    """Reads a page, feed or sitemap, which is remembered as a source. Raises InvalidSetting, and what a sync raises."""
+    if not is_web_address(address.strip()):
+        raise InvalidSetting("an address begins with https:// or http://; files can be dropped above")
+    return assistant.sync([address.strip()], progress=progress)
 
 
 def remove_files(assistant: Assistant, names: Sequence[str], progress: Callable[[str, int, int], None]) -> SyncReport:
