@@ -48,7 +48,7 @@ HOMES = {
     "rich": {"cli", "evaluation"},
     "trafilatura": {"sources"},
     "lxml": {"sources"},
-    "yaml": {"sources", "evaluation"},
+    "yaml": {"sources", "evaluation", "chat"},
     "markdown_it": {"sources"},
     "jinja2": {"evaluation"},
     "filelock": {"generations"},
