@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from assistant import answering, questions, sync
-from assistant.calibration import SHIPPED, Calibration
+from assistant.calibration import FILE, SHIPPED, Calibration
 from assistant.catalog import Catalog
 from assistant.conversation import standalone
 from assistant.embedding import Embedder, load_embedder
@@ -46,6 +46,8 @@ class Assistant:
         self._folder = IndexFolder(settings.index)
         self._lock = threading.RLock()
         self._opened: Retriever | None = None
+        self._kept: tuple[int, Calibration | None] | None = None
+        """When the kept calibration was written, and what it says."""
 
     @classmethod
     def open(
@@ -271,29 +273,47 @@ class Assistant:
         """The least confidence that gives an answer: the setting, else as calibrated."""
         return self.calibration.threshold if self.settings.threshold is None else self.settings.threshold
 
-    @functools.cached_property
+    @property
     def calibration(self) -> Calibration:
-        """The one kept in the index if it was fitted to this reader, else the shipped one."""
-        kept = Calibration.load(self.settings.index)
-        return kept if kept and kept.reader == self._reader_fingerprint else SHIPPED
+        """The one kept in the index if it was fitted with these models and passages, else the shipped one.
+
+        Raises InvalidSetting if the kept one cannot be read.
+        """
+        try:
+            written = (self.settings.index / FILE).stat().st_mtime_ns
+        except OSError:
+            return SHIPPED
+        if self._kept is None or self._kept[0] != written:
+            # Read anew when another process fits: a page that is open goes by it at once.
+            self._kept = written, Calibration.load(self.settings.index)
+        kept = self._kept[1]
+        return kept if kept and kept.fitted_with == self._fitted_with else SHIPPED
+
+    @functools.cached_property
+    def _fitted_with(self) -> str:
+        settings = self.settings
+        parts = (self._embedder.fingerprint, settings.passage_words, settings.overlap_words, self._reader_fingerprint)
+        return " ".join(str(part) for part in parts)
 
     def calibrate(self, calibration: Calibration | None) -> None:
-        """Keeps a calibration in the index for this reader, or with None goes back to the shipped one.
+        """Keeps a calibration in the index for these models, or with None goes back to the shipped one.
 
-        Raises IndexUnusable.
+        Raises IndexUnusable, InvalidSetting.
         """
+        if self._read_only:
+            raise InvalidSetting("this assistant was opened read-only; open it without read_only to calibrate")
         if calibration:
-            replace(calibration, reader=self._reader_fingerprint).save(self.settings.index)
+            replace(calibration, fitted_with=self._fitted_with).save(self.settings.index)
         else:
             Calibration.remove(self.settings.index)
-        self.__dict__.pop("calibration", None)
+        self._kept = None
 
     def _calibrated(self) -> str:
         calibration = self.calibration
         if calibration is SHIPPED:
             fits = self.settings.reader == BUNDLED_READER
             return "as shipped" if fits else "as shipped, for another reader; type: assistant calibrate CASES"
-        bound = f", at most {calibration.max_error:.0%} wrong" if calibration.max_error else ""
+        bound = f", at most {100 * calibration.max_error:.3g} % wrong" if calibration.max_error else ""
         return f"fitted to {calibration.cases} cases{bound}"
 
     async def aask(self, question: str, history: Sequence[Turn] = (), **options: Any) -> Answer:

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,8 @@ class Calibration:
     bias: float
     weights: Mapping[str, float]
     threshold: float
-    reader: str = ""
-    """Fingerprint of the reader whose scores it was fitted to; the shipped one goes with the bundled reader."""
+    fitted_with: str = ""
+    """Reader, embedding model and passages that the cases were asked with; of the shipped one nothing."""
     cases: int = 0
     max_error: float | None = None
     """The share of wrong answers that the threshold keeps to, with 95 % confidence, on cases like those fitted to."""
@@ -61,14 +62,11 @@ class Calibration:
         """None if there is none. Raises InvalidSetting if it cannot be read."""
         path = folder / FILE
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{**raw, "weights": {name: float(w) for name, w in raw["weights"].items()}})
+            return cls(**_checked(json.loads(path.read_text(encoding="utf-8"))))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InvalidSetting(
-                f"the calibration {path} cannot be read; type: assistant calibrate CASES, or --reset to do without it"
-            ) from error
+        except (OSError, ValueError, TypeError) as error:
+            raise InvalidSetting(f"the calibration {path} cannot be read; type: assistant calibrate --reset") from error
 
     @staticmethod
     def remove(folder: Path) -> None:
@@ -77,6 +75,18 @@ class Calibration:
             (folder / FILE).unlink(missing_ok=True)
         except OSError as error:
             raise IndexUnusable.of(folder, error) from error
+
+
+def _checked(raw: Any) -> dict[str, Any]:
+    """Raises ValueError for what no calibration can be."""
+    numbers = [raw["bias"], raw["threshold"], *raw["weights"].values()] if _has_fields(raw) else [None]
+    if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers) or not 0 <= raw["threshold"] <= 1:
+        raise ValueError(FILE)
+    return dict(raw)
+
+
+def _has_fields(raw: Any) -> bool:
+    return isinstance(raw, dict) and {"bias", "threshold"} <= raw.keys() and isinstance(raw.get("weights"), dict)
 
 
 SHIPPED = Calibration(
@@ -98,7 +108,7 @@ def fit(seen: Sequence[Mapping[str, float]], right: Sequence[bool], prior: Calib
     names = tuple(prior.weights)
     constants = _fitted(_matrix(seen, names), right, prior)
     weights = {name: round(float(w), 4) for name, w in zip(names, constants[1:], strict=True)}
-    return Calibration(round(float(constants[0]), 4), weights, prior.threshold, prior.reader, len(right))
+    return Calibration(round(float(constants[0]), 4), weights, prior.threshold, cases=len(right))
 
 
 def cross_fitted(
@@ -178,24 +188,45 @@ def cases_needed(max_error: float, error_rate: float = 0.0, level: float = LEVEL
 def bounded_threshold(
     probabilities: Sequence[float], right: Sequence[bool], max_error: float, level: float = LEVEL
 ) -> float | None:
-    """The lowest threshold down to which the upper bound on errors among the answered stays under `max_error`.
+    """The lowest threshold whose upper bound on errors among the answered is at most `max_error`; None if none is.
 
-    Thresholds are tried from the highest that enough cases reach downwards, and the first that fails ends it: tests
-    in a fixed order need no correction for their number (Angelopoulos et al. 2021, "Learn then Test"). None if there
-    is no such threshold.
+    Thresholds are tried from high to low, and the first that fails ends it: tests in a fixed order need no correction
+    for their number (Angelopoulos et al. 2021, "Learn then Test"). So that one error among the surest does not end
+    everything, it is begun several times, with as many answers as the bound takes at least, twice, four times as many,
+    and so on; the level is divided among these beginnings.
     """
     order = sorted(range(len(right)), key=lambda i: -probabilities[i])
-    fewest = cases_needed(max_error, level=level)
+    beginnings = _doubled(cases_needed(max_error, level=level), len(order))
+    each = 1 - (1 - level) / max(len(beginnings), 1)
+    beginnings = _doubled(cases_needed(max_error, level=each), len(order))
+    errors = list(accumulate(not right[i] for i in order))
+    found = [
+        lowest for begin in beginnings if (lowest := _descend(probabilities, order, errors, begin, max_error, each))
+    ]
+    return min(found, default=None)
+
+
+def _doubled(fewest: int | None, most: int) -> list[int]:
+    return [fewest << n for n in range((most // fewest).bit_length())] if fewest else []
+
+
+def _descend(
+    probabilities: Sequence[float],
+    order: Sequence[int],
+    errors: Sequence[int],
+    begin: int,
+    max_error: float,
+    level: float,
+) -> float | None:
+    """The last threshold, from the `begin` surest cases downwards, before the bound is first above `max_error`."""
     lowest = None
-    errors = 0
-    for answered, i in enumerate(order, 1):
-        errors += not right[i]
-        tied = answered < len(order) and probabilities[order[answered]] == probabilities[i]
-        if fewest is None or answered < fewest or tied:
-            continue
-        if upper_bound(errors, answered, level) > max_error:
+    for answered in range(begin, len(order) + 1):
+        probability = probabilities[order[answered - 1]]
+        if answered < len(order) and probabilities[order[answered]] == probability:
+            continue  # cases of one probability are answered all or none
+        if upper_bound(errors[answered - 1], answered, level) > max_error:
             break
-        lowest = probabilities[i]
+        lowest = probability
     return lowest
 
 

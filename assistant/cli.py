@@ -253,7 +253,7 @@ def eval_(options: dict[str, Any], /, files: tuple[str, ...], **wanted: Any) -> 
 @click.argument("files", nargs=-1, type=click.Path())
 @click.option(
     "--max-error",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=click.FloatRange(0.001, 0.5),
     metavar="SHARE",
     help="Answer only what keeps wrong answers under this share, with 95 % confidence, as 0.1.",
 )
@@ -268,17 +268,18 @@ def calibrate(
     The fit is kept in the index, for the reader in use. Fails (exit code 1) if --max-error cannot be promised, and
     then changes nothing.
     """
-    if reset == bool(files):
-        raise click.UsageError("name files of cases, or --reset")
-    with _indexed(options) as assistant:
-        if reset:
+    if reset == bool(files) or (reset and max_error):
+        raise click.UsageError("name files of cases, or --reset alone")
+    if reset:
+        with _assistant(options) as assistant:
             assistant.calibrate(None)
-            click.echo("The confidence is as shipped.")
-            return
-        from assistant.evaluation.calibrating import fit, observe
-        from assistant.evaluation.cases import load_cases
+        _print_json({"calibration": "as shipped"}) if as_json else click.echo("The confidence is as shipped.")
+        return
+    from assistant.evaluation.calibrating import fit, observe
+    from assistant.evaluation.cases import load_cases
 
-        cases = load_cases(*files)
+    cases = load_cases(*files)
+    with _indexed(options) as assistant:
         with _progress() as progress:
             asked = observe(assistant, cases, progress)
         fitted = fit(asked, assistant.calibration, max_error)
@@ -573,9 +574,12 @@ def _print_fitted(fitted: Fitted, max_error: float | None) -> None:
     for found in fitted.after.bins:
         click.echo(f"  {found.probability:10.0%}{found.count:8}{found.right:8.0%}  {'█' * round(20 * found.right)}")
     if fitted.calibration is None:
-        click.echo(f"\nNo threshold keeps to {max_error:.0%} wrong. It takes {fitted.needed}. Nothing was changed.")
+        click.echo(
+            f"\nNo threshold keeps to {100 * (max_error or 0):.3g} % wrong. It takes {fitted.needed}. "
+            "Nothing was changed."
+        )
         return
-    kept_to = f"; at most {fitted.bound:.1%} wrong, with 95 % confidence" if max_error else ""
+    kept_to = f"; at most {100 * max_error:.3g} % wrong, with 95 % confidence" if max_error else ""
     click.echo(
         f"\nthreshold {fitted.calibration.threshold:.2f}: {fitted.answered} cases answered, "
         f"{fitted.wrong} of them wrong{kept_to}"

@@ -19,7 +19,7 @@ def located(model: str, kind: str) -> tuple[str, str]:
         weights = sorted([*path.glob("*.safetensors"), *path.glob("*.bin")])
         if not weights:
             raise ModelUnavailable(f"no model weights in {path}; name a {kind} folder")
-        return str(path), f"{path.name}@{sha256(weights[0])[:16]}"
+        return str(path), f"{path.name}@{_sha256_of_all(weights)[:16]}"
     if path.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
         raise ModelUnavailable(f"there is no folder {path}; name a {kind} folder or a hub model")
     return model, model
@@ -28,6 +28,12 @@ def located(model: str, kind: str) -> tuple[str, str]:
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_of_all(paths: list[Path]) -> str:
+    """Of one file its own; large models lie in several."""
+    hashes = [sha256(path) for path in paths]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def prepared() -> bool:

@@ -2,7 +2,8 @@
 
 The bundled reader is a six-layer BERT with one linear layer that points at the first and last token of the answer, or
 at [CLS] if the text holds none (Devlin et al. 2019, section 4.3). tools/reader/ trains it; it runs here as int8 ONNX
-without torch. Any extractive question-answering model of Hugging Face reads in the same way, with torch.
+without torch. A BERT-like question-answering model of Hugging Face (its first token stands for no answer) reads in the
+same way, with torch.
 """
 
 from __future__ import annotations
@@ -91,20 +92,23 @@ def load_transformer(model: str) -> SpanReader:
     place, _ = hub.located(model, "question-answering")
     offline = hub.prepared()
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=offline)
         network, loading = AutoModelForQuestionAnswering.from_pretrained(
-            place, local_files_only=offline, output_loading_info=True
+            place, local_files_only=offline, output_loading_info=True, dtype=torch.float32
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise hub.unloadable(model, "reader") from error
     if loading["missing_keys"]:
         # The head would be random: an encoder without question answering loads with a mere warning.
         raise ModelUnavailable(f"{model!r} was not trained for question answering; name a model that was")
     if not tokenizer.is_fast:
         raise ModelUnavailable(f"{model!r} has no fast tokenizer, which gives the places of words; name another model")
+    if tokenizer("a", "b")["input_ids"][0] != tokenizer.cls_token_id:
+        raise ModelUnavailable(f"{model!r} has its no-answer token elsewhere than in front; name a BERT-like model")
     network.eval()
     taken = tokenizer.model_input_names
 

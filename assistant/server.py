@@ -7,11 +7,13 @@ pull in foreign media; the layers here do (see `_guard`).
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from assistant.assistant import Assistant
 from assistant.errors import InvalidSetting
@@ -42,8 +44,18 @@ CONTENT_POLICY = "; ".join(
 _REFUSED = ("GRADIO_SHARE", "GRADIO_VIBE_MODE", "GRADIO_ALLOWED_PATHS")
 
 
-def build_app(assistant: Assistant, hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")) -> FastAPI:
-    """The page behind its guards. `hosts` are the Host headers that are answered."""
+UPLOAD_LIMIT = 60_000_000
+"""Bytes of one upload of articles; a single article has at most 50 MiB."""
+_UPLOAD = "/gradio_api/upload"
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def build_app(assistant: Assistant, hosts: tuple[str, ...] = LOOPBACK) -> FastAPI:
+    """The page behind its guards. `hosts` are the Host headers that are answered.
+
+    Only where these all name this machine can the page change anything: it has no password.
+    """
     for name in _REFUSED:
         if os.environ.get(name):
             raise InvalidSetting(f"{name} is set, which would open this machine to others; unset it")
@@ -53,11 +65,12 @@ def build_app(assistant: Assistant, hosts: tuple[str, ...] = ("127.0.0.1", "loca
 
     from assistant import chat
 
-    page = chat.build_page(assistant)
+    can_change = set(hosts) <= set(LOOPBACK)
+    page = chat.build_page(assistant, can_change=can_change)
     import gradio  # only to mount the page
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.middleware("http")(_guard)
+    app.middleware("http")(functools.partial(_guard, can_change))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     # Gradio's own layer, which answers every Origin with credentials, stands down where the app has one.
     app.add_middleware(CORSMiddleware, allow_origins=[])
@@ -76,22 +89,37 @@ def build_app(assistant: Assistant, hosts: tuple[str, ...] = ("127.0.0.1", "loca
     return app
 
 
-async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Caps the body, refuses uploads, and sends the policy that keeps every request on this server."""
+async def _guard(
+    can_change: bool,  # noqa: FBT001 partial gives it
+    request: Request,
+    call_next: Callable[[Request], Awaitable[Response]],
+) -> Response:
+    """Caps the body, refuses other sites and uploads that are not offered, and sends the policy."""
     from starlette.responses import PlainTextResponse
 
-    length = request.headers.get("content-length", "0")
-    response: Response
-    if request.headers.get("content-type", "").lower().startswith("multipart/"):
-        response = PlainTextResponse("uploads are not offered", 403)
-    elif not length.isdigit() or int(length) > BODY_LIMIT or "transfer-encoding" in request.headers:
-        response = PlainTextResponse("the request is too large", 413)
-    else:
-        response = await call_next(request)
+    refusal = _refusal(request, can_change=can_change)
+    response = PlainTextResponse(refusal[1], refusal[0]) if refusal else await call_next(request)
     response.headers["Content-Security-Policy"] = CONTENT_POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def _refusal(request: Request, *, can_change: bool) -> tuple[int, str] | None:
+    """Status and reason, if a request is not to be answered."""
+    length = request.headers.get("content-length", "0")
+    origin = request.headers.get("origin")
+    multipart = request.headers.get("content-type", "").lower().startswith("multipart/")
+    offered = can_change and request.url.path == _UPLOAD
+    # A form on any site could post here: the browser says from where.
+    if request.method == "POST" and origin and urlsplit(origin).netloc != request.headers.get("host"):
+        return 403, "this was sent from another site"
+    if multipart and not offered:
+        return 403, "uploads are not offered"
+    limit = UPLOAD_LIMIT if multipart else BODY_LIMIT
+    if not length.isdigit() or int(length) > limit or "transfer-encoding" in request.headers:
+        return 413, "the request is too large"
+    return None
 
 
 def serve(assistant: Assistant, host: str, port: int, *, open_browser: bool, announce: Callable[[str], None]) -> None:

@@ -78,6 +78,11 @@ class Settings:
         except ValueError as error:
             raise InvalidSetting(f"{change!r} gives no number; write {name}=NUMBER") from error
 
+    @property
+    def kept(self) -> Path:
+        """What is added on the page: articles/ and cases.yaml; beside the index, which can be deleted at any time."""
+        return _kept(self.index)
+
     @classmethod
     def load(
         cls,
@@ -115,3 +120,13 @@ def default_index(corpus: Path) -> Path:
 
     name = hashlib.sha256(os.fsencode(corpus)).hexdigest()[:12]
     return platformdirs.user_cache_path("article-assistant") / "index" / name
+
+
+def _kept(index: Path) -> Path:
+    """A sibling of the index; for one in the user's cache folder, which may be emptied, in the user's data folder."""
+    import platformdirs
+
+    cache = platformdirs.user_cache_path("article-assistant")
+    if index.is_relative_to(cache):
+        return platformdirs.user_data_path("article-assistant") / "kept" / index.name
+    return index.with_name(f"{index.name}-kept")

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from assistant import Assistant
 from assistant.calibration import SHIPPED, Calibration, upper_bound
 from assistant.cli import cli
-from assistant.errors import AssistantError, InvalidCases
+from assistant.errors import InvalidCases
 from assistant.evaluation.calibrating import Asked, best_threshold, fit, observe
 from assistant.evaluation.cases import load_cases
 
@@ -92,8 +92,21 @@ def test_a_bound_is_kept_to() -> None:
     fitted = fit(some(400, 0.02), SHIPPED, max_error=0.1)
     assert fitted.calibration is not None
     assert fitted.calibration.max_error == 0.1
-    assert fitted.bound == upper_bound(fitted.wrong, fitted.answered) <= 0.1
+    assert upper_bound(fitted.wrong, fitted.answered) <= 0.1
     assert fitted.answered >= 100
+
+
+def test_an_error_among_the_surest_does_not_end_it() -> None:
+    asked = some(400, 0.0)
+    surest = max(range(400), key=lambda i: asked[i].seen["span"])
+    asked[surest] = Asked(asked[surest].seen, right=False, silent=False)
+    assert fit(asked, SHIPPED, max_error=0.1).calibration is not None
+
+
+def test_wrong_words_are_rather_held_back() -> None:
+    probabilities = [0.9] * 10 + [0.2] * 10
+    asked = [Asked({}, right=i < 12, silent=False) for i in range(20)]
+    assert 0.2 < best_threshold(probabilities, asked, 0.35) <= 0.9
 
 
 def test_a_bound_that_the_cases_are_too_few_for_says_how_many_are_needed() -> None:
@@ -128,7 +141,7 @@ def test_it_changes_what_is_answered_until_it_is_reset(open_assistant) -> None:
 def test_another_reader_does_not_go_by_it(open_assistant) -> None:
     assistant: Assistant = open_assistant()
     assistant.sync()
-    Calibration(-5.0, {}, threshold=0.5, reader="another@1").save(assistant.settings.index)
+    Calibration(-5.0, {}, threshold=0.5, fitted_with="another reader").save(assistant.settings.index)
     assert assistant.calibration is SHIPPED
 
 
@@ -154,4 +167,28 @@ def test_wrong_usage_is_said(tmp_path: Path) -> None:
     assert CliRunner().invoke(cli, ["calibrate"]).exit_code == 2
     assert CliRunner().invoke(cli, ["calibrate", "x.yaml", "--reset"]).exit_code == 2
     missing = CliRunner().invoke(cli, ["--index", str(tmp_path / "i"), "calibrate", str(tmp_path / "no.yaml")])
-    assert isinstance(missing.exception, AssistantError)
+    assert isinstance(missing.exception, InvalidCases)
+
+
+def test_a_case_that_cannot_be_asked_is_named(open_assistant, tmp_path: Path) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    path = tmp_path / "cases.jsonl"
+    path.write_text(json.dumps({"id": "a", "question": "?!", "abstain": True}) + "\n", encoding="utf-8")
+    with pytest.raises(InvalidCases, match=r"cases\.jsonl:1"):
+        observe(assistant, load_cases(path))
+
+
+def test_an_open_assistant_sees_a_fit_made_elsewhere(open_assistant) -> None:
+    first, second = open_assistant(), open_assistant()
+    first.sync()
+    assert second.calibration is SHIPPED
+    first.calibrate(Calibration(-5.0, {}, threshold=0.5))
+    assert second.calibration.bias == -5.0
+
+
+def test_a_fit_does_not_outlive_other_passages(open_assistant) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    assistant.calibrate(Calibration(-5.0, {}, threshold=0.5))
+    assert open_assistant(passage_words=60).calibration is SHIPPED

@@ -125,14 +125,26 @@ def test_risk_and_coverage() -> None:
 
 
 def test_it_is_kept_and_removed(tmp_path: Path) -> None:
-    kept = replace(calibration.fit(*world(40)), reader="reader@1", max_error=0.1)
+    kept = replace(calibration.fit(*world(40)), fitted_with="reader@1", max_error=0.1)
     kept.save(tmp_path)
     assert Calibration.load(tmp_path) == kept
     Calibration.remove(tmp_path)
     assert Calibration.load(tmp_path) is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"bias": 1, "weights": 3, "threshold": 0.5}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"bias": 1, "weights": 3, "threshold": 0.5}',
+        '{"bias": "x", "weights": {}, "threshold": 0.5}',
+        '{"bias": 1, "weights": {"span": NaN}, "threshold": 0.5}',
+        '{"bias": 1, "weights": {}, "threshold": 7}',
+        '{"bias": 1, "weights": {}, "threshold": 0.5, "colour": 1}',
+    ],
+)
 def test_a_broken_file_is_said_in_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / calibration.FILE).write_text(text)
     with pytest.raises(InvalidSetting, match="type: assistant calibrate"):

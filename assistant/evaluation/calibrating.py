@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from assistant import calibration
-from assistant.calibration import LEVEL, Calibration, Diagnosis, bounded_threshold, cases_needed, diagnose, upper_bound
-from assistant.errors import InvalidCases
+from assistant.calibration import LEVEL, Calibration, Diagnosis, bounded_threshold, cases_needed, diagnose
+from assistant.errors import InputError, InvalidCases
 from assistant.evaluation.cases import Case
 from assistant.evaluation.running import names_of
 from assistant.evaluation.scoring import words_right
@@ -23,6 +23,8 @@ FEWEST = 20
 """Cases below which a fit would say more about chance than about the corpus."""
 
 _STEPS = 20
+_COST = 0.5
+"""Of a wrong answer, where a right one is worth 1 and silence nothing."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,6 @@ class Fitted:
     """Cases whose confidence reaches the threshold."""
     wrong: int
     """Of these."""
-    bound: float
-    """Upper bound, with 95 % confidence, on the share of wrong answers among those given."""
     needed: str = ""
     """How many cases the bound takes, in words, where these are too few."""
 
@@ -64,7 +64,7 @@ class Fitted:
             "threshold": found.threshold if found else None,
             "answered": self.answered,
             "wrong": self.wrong,
-            "bound": round(self.bound, 4),
+            "max_error": found.max_error if found else None,
             "level": LEVEL,
             "needed": self.needed,
         }
@@ -77,15 +77,18 @@ def observe(
 ) -> list[Asked]:
     """Asks every case that is neither a draft nor stale, allowing any answer; where nothing was read, it is left out.
 
-    Raises what `ask` does.
+    The weights of cases do not count. Raises InvalidCases for one that cannot be asked, and what `ask` raises of the
+    index.
     """
     known = names_of(assistant.articles())
     asked = [case for case in cases if not case.draft and (not case.articles or not known.isdisjoint(case.articles))]
     found = []
     for done, case in enumerate(asked, 1):
-        answer = assistant.ask(
-            case.question, case.history, since=case.since, until=case.until, source=case.source or None, threshold=0.0
-        )
+        filters = {"since": case.since, "until": case.until, "source": case.source or None}
+        try:
+            answer = assistant.ask(case.question, case.history, **filters, threshold=0.0)  # type: ignore[arg-type]
+        except InputError as error:
+            raise InvalidCases(f"{case.path}:{case.line}: {error}") from error
         if answer.seen:
             found.append(Asked(dict(answer.seen), words_right(case, answer), case.abstain))
         progress("asking", done, len(asked))
@@ -113,29 +116,29 @@ def fit(asked: Sequence[Asked], in_force: Calibration, max_error: float | None =
     above = [r for p, r in zip(probabilities, right, strict=True) if threshold is not None and p >= threshold]
     wrong = above.count(False)
     return Fitted(
-        calibration=None if threshold is None else replace(made, threshold=round(threshold, 4), max_error=max_error),
+        calibration=None if threshold is None else replace(made, threshold=threshold, max_error=max_error),
         cases=len(asked),
         silent=sum(a.silent for a in asked),
         before=diagnose([in_force.probability(row) for row in seen], right),
         after=diagnose(probabilities, right),
         answered=len(above),
         wrong=wrong,
-        bound=upper_bound(wrong, len(above)),
         needed=_needed(probabilities, right, max_error) if max_error and threshold is None else "",
     )
 
 
 def best_threshold(probabilities: Sequence[float], asked: Sequence[Asked], usual: float) -> float:
-    """In steps of .05, the one that treats most cases rightly (answers right, or holds back on what wants silence).
+    """In steps of .05, the one that is worth most if a wrong answer costs half of what a right one is worth.
 
-    Of equals the nearest to the usual one: a few cases should not swing it.
+    With probabilities that come true that is a third. Of equals the nearest to the usual one: a few cases should not
+    swing it.
     """
 
-    def treated_rightly(threshold: float) -> int:
-        return sum(a.right if p >= threshold else a.silent for p, a in zip(probabilities, asked, strict=True))
+    def worth(threshold: float) -> float:
+        return sum(1.0 if a.right else -_COST for p, a in zip(probabilities, asked, strict=True) if p >= threshold)
 
     steps = [step / _STEPS for step in range(1, _STEPS)]
-    return max(steps, key=lambda t: (treated_rightly(t), -abs(t - usual)))
+    return max(steps, key=lambda t: (worth(t), -abs(t - usual)))
 
 
 def _needed(probabilities: Sequence[float], right: Sequence[bool], max_error: float) -> str:
@@ -150,5 +153,5 @@ def _needed(probabilities: Sequence[float], right: Sequence[bool], max_error: fl
     likely = cases_needed(max_error, min(rates))
     least = f"at least {fewest:,} answered cases, if none of them is wrong"
     if likely is None:
-        return f"{least}; even of the surest {min(rates):.0%} are wrong here, so more cases alone will not do"
-    return f"{least}; about {likely:,} at the {min(rates):.0%} wrong that the surest of these show"
+        return f"{least}; even of the surest {100 * min(rates):.3g} % are wrong here, so more cases alone will not do"
+    return f"{least}; about {likely:,} at the {100 * min(rates):.3g} % wrong that the surest of these show"

@@ -24,6 +24,7 @@ def take(address: str, target: Path) -> None:
         )
         page = browser.new_page(viewport={"width": 1280, "height": 940})
         page.goto(address)
+        page.locator("#conversation .example").first.wait_for()
         for question in QUESTIONS:
             ask(page, question)
         page.wait_for_timeout(800)
@@ -36,7 +37,7 @@ def ask(page: Page, question: str) -> None:
     box = page.locator("textarea").first
     box.fill(question)
     box.press("Enter")
-    page.wait_for_function(f"document.querySelectorAll('.reply').length > {replies}")
+    page.locator(".reply").nth(replies).wait_for()
 
 
 def main() -> None:

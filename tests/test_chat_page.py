@@ -1,0 +1,358 @@
+"""The chat page in headless Chromium, served by a process of its own. It notes every console error and foreign request."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import HOSTILE, write_article
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)"),
+]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+JAC = "Which brand did Huawei launch with JAC?"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """Opens the page in a browser that knows nothing yet; in the end there was no console error and no way out."""
+    wrong: list[str] = []
+    contexts = []
+
+    def visit_(path: str = "", **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: wrong.append(request.url) if _leaves(request.url) else None)
+        page.goto(address + path)
+        ready(page)
+        return page
+
+    yield visit_
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def page(visit: Callable[..., Any]) -> Any:
+    return visit()
+
+
+def _leaves(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:"))
+
+
+def ready(page: Any) -> None:
+    """Until the conversation is there, or what stands where there is none."""
+    page.locator("#conversation .welcome, #conversation .turn").first.wait_for(timeout=60_000)
+    page.locator("textarea").first.wait_for()
+
+
+def ask(page: Any, question: str) -> Any:
+    """Types a question and waits for its turn."""
+    before = replies(page).count()
+    box = page.locator("textarea").first
+    box.fill(question)
+    box.press("Enter")
+    replies(page).nth(before).wait_for(timeout=20_000)
+    return page.locator("#conversation .turn").last
+
+
+def replies(page: Any) -> Any:
+    return page.locator("#conversation .reply")
+
+
+def evidence(page: Any) -> Any:
+    return page.locator("#evidence .body")
+
+
+def mark_in_view(page: Any) -> bool:
+    return bool(
+        page.evaluate(
+            """() => {
+                const body = document.querySelector('#evidence .body').getBoundingClientRect();
+                const mark = document.querySelector('#evidence mark').getBoundingClientRect();
+                const head = document.querySelector('#evidence header').getBoundingClientRect();
+                return mark.top >= head.bottom - 1 && mark.top < body.bottom && mark.top < window.innerHeight;
+            }"""
+        )
+    )
+
+
+# -- asking and checking ---------------------------------------------------------------------------------------------
+
+
+def test_the_second_citation_opens_its_article_at_the_marked_quote(page: Any) -> None:
+    started = time.perf_counter()
+    turn = ask(page, JAC)
+    assert time.perf_counter() - started < 5
+    assert turn.locator(".short").inner_text() == "Maextro"
+    assert "Maextro" in evidence(page).locator("mark").inner_text()
+    first = evidence(page).locator("h3").inner_text()
+    turn.locator(".cite[data-cite='2']").click()
+    quote = turn.locator(".cited").nth(1).inner_text().split(" [2]")[0]
+    assert evidence(page).locator("mark").inner_text() == quote
+    assert evidence(page).locator("h3").inner_text() != first
+    assert evidence(page).locator("time").inner_text().startswith("20")
+    assert mark_in_view(page)
+    assert len(evidence(page).locator(".text").inner_text()) > 3 * len(quote)
+
+
+def test_sources_are_gone_through_with_the_keyboard_alone(page: Any) -> None:
+    turn = ask(page, JAC)
+    turn.locator(".cite").first.focus()
+    page.keyboard.press("Enter")
+    place = page.locator("#evidence .place")
+    assert place.inner_text() == "Source 1 of 2"
+    page.keyboard.press("ArrowRight")
+    assert place.inner_text() == "Source 2 of 2"
+    assert mark_in_view(page)
+    page.keyboard.press("ArrowLeft")
+    assert place.inner_text() == "Source 1 of 2"
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.textContent") == "[1]"
+
+
+def test_an_answer_moves_nothing(page: Any) -> None:
+    page.evaluate(
+        "() => { window.moved = 0; new PerformanceObserver((list) => list.getEntries().forEach("
+        "(entry) => { window.moved += entry.value; })).observe({ type: 'layout-shift' }); }"
+    )
+    places = "['#question', '#evidence .panel', '#filters'].map((s) => document.querySelector(s).getBoundingClientRect().top)"
+    before = page.evaluate(places)
+    ask(page, JAC)
+    page.wait_for_timeout(300)
+    assert page.evaluate(places) == before
+    assert page.evaluate("window.moved") < 0.02
+
+
+def test_a_follow_up_is_completed_and_a_new_conversation_forgets(page: Any) -> None:
+    ask(page, JAC)
+    turn = ask(page, "And with Chery?")
+    assert "Asked as: Which brand did Huawei launch with Chery?" in turn.inner_text()
+    assert turn.locator(".short").inner_text() == "Luxeed"
+    page.get_by_role("button", name="New conversation").click()
+    page.locator("#conversation .welcome").wait_for()
+    assert page.locator("#evidence mark").count() == 0
+    assert "Asked as" not in ask(page, "And with Chery?").inner_text()
+
+
+def test_silence_looks_different_and_offers_the_nearest_passages(page: Any) -> None:
+    turn = ask(page, "Who is the mayor of Shenzhen?")
+    assert turn.locator(".reply.silent").count() == 1
+    assert "do not mention Shenzhen" in turn.inner_text()
+    turn.locator(".cite[data-cite='3']").click()
+    assert page.locator("#evidence .place").inner_text() == "Nearest passage 3 of 3"
+    assert mark_in_view(page)
+
+
+def test_bad_questions_get_a_line_and_the_page_stays_usable(page: Any) -> None:
+    assert "no question" in ask(page, "???").inner_text()
+    assert ask(page, JAC).locator(".short").inner_text() == "Maextro"
+
+
+# -- finding ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_example_is_asked_with_one_click(page: Any) -> None:
+    page.get_by_role("button", name="On which stock exchange will Voyah be listed?").click()
+    replies(page).first.wait_for()
+    assert "Hong Kong" in replies(page).first.inner_text()
+
+
+def test_filters_hold_for_follow_ups_and_an_empty_choice_is_said_and_undone(page: Any) -> None:
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Published from").fill("2025-10-20")
+    turn = ask(page, JAC)
+    assert "Only articles from 2025-10-20." in turn.inner_text()
+    turn = ask(page, "And with Chery?")
+    assert "Only articles from 2025-10-20." in turn.inner_text()
+    days = [day.split(" ")[0] for day in turn.locator(".sources time").all_text_contents()]
+    assert days
+    assert min(days) >= "2025-10-20"
+    page.get_by_label("Published to").fill("soon")
+    assert "YYYY-MM-DD" in ask(page, JAC).inner_text()
+    page.get_by_label("Published from").fill("")
+    page.get_by_label("Published to").fill("2020-01-01")
+    page.get_by_text(re.compile(r"None of the \d+ articles can answer")).wait_for()
+    turn = ask(page, JAC)
+    assert "no article in the index meets the filters" in turn.inner_text()
+    turn.get_by_role("button", name="Clear the filters").click()
+    page.wait_for_function("document.querySelectorAll('#filters textarea')[1].value === ''")
+    assert ask(page, JAC).locator(".short").inner_text() == "Maextro"
+
+
+def test_a_reload_loses_nothing_and_earlier_conversations_open_again(page: Any) -> None:
+    ask(page, JAC)
+    ask(page, "And with Chery?")
+    turns = page.locator("#conversation .turn")
+    shown = turns.all_inner_texts()
+    page.reload()
+    turns.nth(1).wait_for()
+    assert turns.all_inner_texts() == shown
+    assert page.locator("#evidence mark").count() == 1
+    assert "Asked as" in ask(page, "And with Seres?").inner_text()
+    page.get_by_role("button", name="New conversation").click()
+    page.locator("#conversation .welcome").wait_for()
+    page.get_by_text("Earlier conversations").click()
+    page.locator("#past").get_by_role("button", name=JAC, exact=True).click()
+    turns.nth(2).wait_for()
+    assert turns.all_inner_texts()[:2] == shown
+
+
+def test_a_link_asks_the_same_under_the_same_filters_once(visit: Callable[..., Any]) -> None:
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Published from").fill("2025-10-20")
+    turn = ask(page, JAC)
+    turn.get_by_role("button", name="Copy", exact=True).click()
+    turn.get_by_text("Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert f"{turn.locator('.short').inner_text()}[^1]" in copied
+    assert "[^1]: " in copied
+    turn.get_by_role("button", name="Link", exact=True).click()
+    page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('http'))")
+    link = page.evaluate("navigator.clipboard.readText()")
+    other = visit("?" + link.split("?")[1])
+    replies(other).first.wait_for()
+    assert "Only articles from 2025-10-20." in other.locator("#conversation").inner_text()
+    other.reload()
+    replies(other).first.wait_for()
+    other.wait_for_timeout(500)
+    assert replies(other).count() == 1
+
+
+def test_an_answer_is_downloaded_as_json(page: Any) -> None:
+    turn = ask(page, JAC)
+    with page.expect_download() as waiting:
+        turn.get_by_role("button", name="JSON").click()
+    assert json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))["short"] == "Maextro"
+
+
+# -- articles and cases ----------------------------------------------------------------------------------------------
+
+
+def test_an_added_article_answers_what_only_it_can(page: Any, tmp_path: Path) -> None:
+    question = "Who paid for the tram of Vell?"
+    assert ask(page, question).locator(".reply.silent").count() == 1
+    write_article(
+        tmp_path / "tram.md", "The tram", "Lamp", "2024-07-01", "The tram of Vell was paid for by Ossian Grell."
+    )
+    page.get_by_role("tab", name="Articles").click()
+    page.locator("#add input[type=file]").set_input_files(tmp_path / "tram.md")
+    page.locator("#outcomes li.added").wait_for(timeout=60_000)
+    assert "tram.md" in page.locator("#outcomes").inner_text()
+    page.get_by_label("Search the articles").fill("tram")
+    page.get_by_text(re.compile(r"^1 of \d+ articles")).wait_for()
+    page.get_by_role("tab", name="Ask").click()
+    assert ask(page, question).locator(".short").inner_text() == "Ossian Grell"
+    page.get_by_role("tab", name="Articles").click()
+    page.get_by_label("Added files to remove").click()
+    page.get_by_role("option", name="tram.md").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.locator("#outcomes li.removed").wait_for(timeout=60_000)
+
+
+def test_a_thumbs_down_becomes_a_case_that_eval_runs(page: Any, tmp_path: Path) -> None:
+    turn = ask(page, JAC)
+    turn.get_by_role("button", name="This answer is wrong").click()
+    turn.get_by_role("button", name="Save as test case").click()
+    turn.get_by_text("type the right answer").wait_for()
+    turn.get_by_role("button", name="This answer is wrong").click()
+    turn.get_by_label("The right answer").fill("Maextro")
+    page.keyboard.press("Enter")
+    told = turn.get_by_text("Saved as a draft case in")
+    told.wait_for()
+    page.get_by_role("tab", name="Regression").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("no case could be counted: 1 drafts").wait_for()
+    path = Path(told.text_content().split(" in ", 1)[1])
+    cases = tmp_path / "cases.yaml"
+    cases.write_text(path.read_text(encoding="utf-8").replace("    draft: true\n", ""), encoding="utf-8")
+    served = path.parent.parent
+    places = ["--corpus", str(served / "corpus"), "--index", str(served / "index")]
+    command = [sys.executable, "-m", "assistant.cli", *places, "eval", str(cases)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1" in done.stdout + done.stderr
+
+
+# -- for everyone ----------------------------------------------------------------------------------------------------
+
+
+def test_a_hostile_article_shows_as_text_and_nothing_leaves_this_machine(page: Any) -> None:
+    ask(page, "What is the vandal of Vell called?")
+    assert "onerror=alert(1)" in evidence(page).inner_text()
+    ask(page, HOSTILE)
+    assert page.locator("#evidence img, #evidence script, #conversation img, #conversation script").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(visit: Callable[..., Any], scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(color_scheme=scheme)
+    ask(page, "Who is the mayor of Shenzhen?")
+    ask(page, JAC).get_by_role("button", name="This answer is wrong").click()
+    page.get_by_role("button", name="Filters").click()
+    found = _serious(Axe().run(page).response)
+    page.get_by_role("tab", name="Articles").click()
+    page.locator("#articles table").wait_for()
+    found += _serious(Axe().run(page).response)
+    page.get_by_role("tab", name="Regression").click()
+    page.get_by_role("button", name="Run", exact=True).wait_for()
+    assert found + _serious(Axe().run(page).response) == []
+
+
+def _serious(response: dict[str, Any]) -> list[str]:
+    return [
+        f"{violation['id']}: {node['html'][:200]}"
+        for violation in response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def test_the_page_serves_a_phone(visit: Callable[..., Any]) -> None:
+    page = visit(viewport={"width": 375, "height": 700}, has_touch=True, is_mobile=True)
+    turn = ask(page, JAC)
+    turn.locator(".cite[data-cite='2']").tap()
+    page.wait_for_timeout(300)
+    assert mark_in_view(page)
+    page.get_by_role("button", name="Back to the answer").tap()
+    assert turn.locator(".cite[data-cite='2']").is_visible()
+    page.get_by_role("tab", name="Articles").tap()
+    page.locator("#articles table").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
