@@ -271,15 +271,27 @@ class Diagnosis:
         }
 
 
-def diagnose(probabilities: Sequence[float], right: Sequence[bool], bins: int = 10) -> Diagnosis:
-    """Of at least one case; bins are of equal width, and empty ones are left out."""
+def diagnose(
+    probabilities: Sequence[float], right: Sequence[bool], bins: int = 10, weights: Sequence[float] | None = None
+) -> Diagnosis:
+    """Of at least one case; bins are of equal width, and empty ones are left out.
+
+    `weights` (1 each unless told) count in the bins and both errors, not in coverage and risk.
+    """
+    weights = weights or [1.0] * len(right)
+
+    def mean(values: Sequence[float], group: Sequence[int]) -> float:
+        held = [weights[i] for i in group]
+        return sum(w * values[i] for w, i in zip(held, group, strict=True)) / sum(held)
+
     groups: dict[int, list[int]] = {}
     for i, p in enumerate(probabilities):
         groups.setdefault(min(int(p * bins), bins - 1), []).append(i)
-    found = tuple(
-        Bin(len(g), sum(probabilities[i] for i in g) / len(g), sum(right[i] for i in g) / len(g))
-        for _, g in sorted(groups.items())
-    )
+    found, gaps = [], [0.0] * len(right)
+    for _, g in sorted(groups.items()):
+        found.append(Bin(len(g), mean(probabilities, g), mean(right, g)))
+        for i in g:
+            gaps[i] = abs(found[-1].probability - found[-1].right)
     total = len(right)
     wrong = 0
     risk = []
@@ -287,9 +299,9 @@ def diagnose(probabilities: Sequence[float], right: Sequence[bool], bins: int = 
         wrong += not right[i]
         risk.append(wrong / answered)
     return Diagnosis(
-        bins=found,
-        brier=sum((p - r) ** 2 for p, r in zip(probabilities, right, strict=True)) / total,
-        calibration_error=sum(b.count * abs(b.probability - b.right) for b in found) / total,
+        bins=tuple(found),
+        brier=mean([(p - r) ** 2 for p, r in zip(probabilities, right, strict=True)], range(total)),
+        calibration_error=mean(gaps, range(total)),
         coverage=tuple((n + 1) / total for n in range(total)),
         risk=tuple(risk),
     )

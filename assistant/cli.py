@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -236,7 +236,8 @@ def eval_(options: dict[str, Any], /, files: tuple[str, ...], **wanted: Any) -> 
     """Run the cases of FILES: questions with the answers that are expected.
 
     Fails (exit code 1) on a regression against --baseline and below a limit of --fail-under; with neither, and
-    without --save, if any case fails. For brier, ece, p50 and p95 a limit is a ceiling.
+    without --save, if any case fails. With both --save and --baseline, only a run that passes is saved. The index is
+    brought up to date first. For brier, ece, p50 and p95 a limit is a ceiling.
     """
     if wanted["schema"]:
         from assistant.evaluation.cases import schema
@@ -415,20 +416,24 @@ def _progress() -> Iterator[Progress]:
 
 
 def _evaluate(options: dict[str, Any], files: tuple[str, ...], **wanted: Any) -> int:
-    """The exit code. What is wrong with files and options is said before anything is loaded or asked."""
+    """The exit code. What is wrong with files and options is said before anything is asked."""
     from assistant.evaluation import baseline
     from assistant.evaluation.cases import load_cases
-    from assistant.evaluation.running import run
-    from assistant.evaluation.verdict import decide, parse_limits
+    from assistant.evaluation.running import made_with, run
+    from assistant.evaluation.verdict import check_tags, decide, parse_limits
 
     _check_wishes(files, wanted)
+    _check_places(wanted)
     limits = parse_limits(wanted["fail_under"])
     saved = baseline.load(Path(wanted["baseline"])) if wanted["baseline"] else None
     cases = load_cases(*files)
-    with _indexed(options, wanted["changes"]) as assistant, _progress() as progress:
+    check_tags(limits, cases)
+    if saved:
+        baseline.check_shares_cases(cases, saved)
+    with _indexed(options, wanted["changes"], up_to_date=True) as assistant, _progress() as progress:
+        if saved and not wanted["force"]:
+            baseline.check_same_corpus(made_with(assistant, assistant.articles()), saved)
         report = run(assistant, cases, lambda done, total: progress("asking", done, total))
-    if saved and not wanted["force"]:
-        baseline.check_same_corpus(report, saved)
     comparison = baseline.compare(report, saved) if saved else None
     verdict = decide(
         report,
@@ -442,14 +447,39 @@ def _evaluate(options: dict[str, Any], files: tuple[str, ...], **wanted: Any) ->
 
 
 def _check_wishes(files: tuple[str, ...], wanted: dict[str, Any]) -> None:
-    """Raises UsageError for options that need others, and for places that cannot be written to."""
+    """Raises UsageError for options that need others."""
     if not files:
         raise click.UsageError("name a file of cases; to begin one: assistant eval --init cases.yaml")
     if not wanted["baseline"] and (wanted["force"] or wanted["max_regressions"] is not None):
         raise click.UsageError("--max-regressions and --force need --baseline FILE")
-    for name in ("html", "junit", "save"):
-        if wanted[name] and (Path(wanted[name]).is_dir() or not Path(wanted[name]).absolute().parent.is_dir()):
-            raise click.UsageError(f"--{name}: {wanted[name]} cannot be a file; name one in a folder that exists")
+
+
+def _check_places(wanted: dict[str, Any]) -> None:
+    """Raises UsageError for files that cannot be written, or that hold what an earlier run has not written there."""
+    from assistant.evaluation import baseline, html, junit
+
+    ours = {
+        "html": lambda path: f'content="{html.GENERATOR}"' in _head(path),
+        "junit": lambda path: f'<testsuite name="{junit.SUITE}"' in _head(path),
+        "save": baseline.is_baseline,
+    }
+    places = {name: Path(wanted[name]) for name in ours if wanted[name]}
+    for name, path in places.items():
+        _check_place(f"--{name}", path)
+        if path.is_file() and path.stat().st_size and not ours[name](path):
+            raise click.UsageError(f"--{name}: {path} is no file that eval has written; name another, or remove it")
+    if len({path.absolute() for path in places.values()}) < len(places):
+        raise click.UsageError("--html, --junit and --save cannot be one file; name several")
+
+
+def _check_place(option: str, path: Path) -> None:
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise click.UsageError(f"{option}: {path} cannot be a file; name one in a folder that exists")
+
+
+def _head(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(2_000)
 
 
 def _hand_out(report: Report, comparison: Comparison | None, verdict: Verdict, wanted: dict[str, Any]) -> None:
@@ -467,28 +497,37 @@ def _hand_out(report: Report, comparison: Comparison | None, verdict: Verdict, w
         table.show(report, comparison, verdict)
     if wanted["save"] and report.errors:
         click.echo(f"assistant: {wanted['save']} was not saved, since a case could not be asked", err=True)
+    elif wanted["save"] and comparison and verdict.code:
+        click.echo(f"assistant: {wanted['save']} was not saved, since the run did not pass", err=True)
     elif wanted["save"]:
         baseline.save(report, Path(wanted["save"]))
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, text: str, mode: Literal["w", "x"] = "w") -> None:
+    """Never over a file that is there with `mode` x: a person may have worked on it."""
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        with Path(path).open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise InvalidSetting(f"{path} is there already; name another file, or remove it") from error
     except OSError as error:
         raise InvalidSetting(f"{path} cannot be written ({error.strerror}); name another file") from error
 
 
 def _draft(options: dict[str, Any], path: str, files: tuple[str, ...]) -> None:
-    """Never over a file that is there: a person may have worked on it."""
     from assistant.evaluation.drafting import draft
+    from assistant.evaluation.files import YAML
 
     if files:
         raise click.UsageError("--init takes one file, to be written, and no others")
+    if Path(path).suffix.lower() not in YAML:
+        raise click.UsageError(f"--init: the drafts are YAML, so the file's name must end in {' or '.join(YAML)}")
     if Path(path).exists():
         raise InvalidSetting(f"{path} is there already; name another file, or remove it")
+    _check_place("--init", Path(path))
     with _indexed(options) as assistant:
         text, count = draft(assistant)
-    _write(path, text)
+    _write(path, text, "x")
     click.echo(f"{count} drafts in {path}; look at each and remove its `draft: true`, then: assistant eval {path}")
 
 

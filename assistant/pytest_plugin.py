@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from assistant.assistant import Assistant
     from assistant.evaluation.cases import Case
     from assistant.evaluation.scoring import Result
-
-_SUFFIXES = (".yaml", ".yml", ".jsonl", ".ndjson", ".csv")
+    from assistant.schema import Article
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    if file_path.suffix.lower() not in _SUFFIXES or not _meant(file_path, parent.config):
+    # Python files are named most often, and are pytest's own.
+    if file_path.suffix == ".py" or not _meant(file_path, parent.config):
         return None
     from assistant.evaluation.cases import looks_like_cases
 
@@ -112,23 +112,28 @@ class CaseError(Exception):
         super().__init__(f"{result.case.question}\n{result.detail}")
 
 
-_OPENED = pytest.StashKey[tuple["Assistant", set[str]]]()
+_OPENED = pytest.StashKey[tuple["Assistant", dict[str, list["Article"]]]]()
 _BASELINE = pytest.StashKey[dict[str, Any]]()
 
 
-def _assistant(config: pytest.Config) -> tuple[Assistant, set[str]]:
-    """One for the whole run, indexed, and all names of its articles."""
+def _assistant(config: pytest.Config) -> tuple[Assistant, dict[str, list[Article]]]:
+    """One for the whole run, its index up to date, and its articles by_name."""
     if _OPENED not in config.stash:
         from assistant.assistant import Assistant
-        from assistant.evaluation.running import names_of
+        from assistant.errors import IndexBusy
+        from assistant.evaluation.running import by_name
 
         stack = ExitStack()
         corpus, index = config.getoption("--assistant-corpus"), config.getoption("--assistant-index")
         assistant = stack.enter_context(Assistant.open(corpus, index))
         config.add_cleanup(stack.close)
-        if not assistant.indexed:
+        try:
             assistant.sync()
-        config.stash[_OPENED] = (assistant, names_of(assistant.articles()))
+        except IndexBusy:
+            # Another run, as of pytest-xdist, is at it: what is indexed is good enough.
+            if not assistant.indexed:
+                raise
+        config.stash[_OPENED] = (assistant, by_name(assistant.articles()))
     return config.stash[_OPENED]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
+import subprocess
+import sys
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -135,6 +138,18 @@ GOOD = "  - {id: ok, question: Who?, answers: [x]}\n"
         ("  - id: a\n    question: Who?\n    date: 2025-13\n", 4, "must be a date"),
         ("  - id: a\n    question: Who?\n    number: many\n", 4, "states no numbers"),
         ("  - id: a\n    question: Who?\n    number: 387.000\n", 4, "may be read in two ways"),
+        ("  - id: a\n    question: Who?\n    number: 56.200\n", 4, "may be read in two ways"),
+        ("  - id: a\n    question: Who?\n    number: {value: '-1.387.500'}\n", 4, "may be read in two ways"),
+        ("  - id: a\n    question: Who?\n    number: " + "9" * 1_100_000 + "\n", 4, "too long for a figure"),
+        ("  - id: a\n    question: Who?\n    number: 'about " + "9" * 1_100_000 + "'\n", 4, "too long for a figure"),
+        ("  - id: a\n    question: Who?\n    number: {value: 4, value: 5}\n", 4, "has `value` twice"),
+        ("  - id: a\n    question: Who?\n    history: [{question: x, question: y}]\n    answers: [x]\n", 4, "has `question` twice"),
+        ("  - id: a\n    question: Who?\n    date: 2025-00\n", 4, "must be a date"),
+        ("  - id: a\n    question: Who?\n    date: 2025-09-00\n", 4, "must be a date"),
+        ("  - id: a\n    question: Who?\n    regex: '(?V0)(?V1)a'\n", 4, "is no regular expression"),
+        ("  - id: a\n    question: Who?\n    regex: '(?a)(?u)b'\n", 4, "is no regular expression"),
+        ('  - id: "a\\nb"\n    question: Who?\n    answers: [x]\n', 2, "must be one line"),
+        ('  - id: a\n    question: "Who\\x9b31m?"\n    answers: [x]\n', 3, "holds a control character"),
         ("  - id: a\n    question: Who?\n    number: 387_000\n", 4, "may be read in two ways"),
         ("  - id: a\n    question: Who?\n    number: 3 or 4\n", 4, "states 2 numbers"),
         ("  - id: a\n    question: Who?\n    number: {tolerance: 4}\n", 4, "lacks the key `value`"),
@@ -176,6 +191,8 @@ def test_a_mistake_is_named_with_its_line_and_hides_no_other(tmp_path: Path, cas
     ("text", "name", "line", "says"),
     [
         ("", "c.yaml", 1, "holds no case"),
+        ("cases:\n  - {id: a, question: b, answers: [x]}\ncases: []\n", "c.yaml", 3, "`cases` stands here twice"),
+        ('[{"id": "a", "question": "q", "abstain": true}]', "c.json", 1, "must end in one of"),
         ("cases:\n", "c.yaml", 1, "must be a list"),
         ("- {id: a, question: b, answers: [x]}\n---\n- 3\n", "c.yaml", 3, "second document"),
         ("case:\n  - id: a\n", "c.yaml", 1, "`cases` is missing"),
@@ -197,6 +214,64 @@ def test_a_mistake_is_named_with_its_line_and_hides_no_other(tmp_path: Path, cas
 def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str | bytes, name: str, line: int, says: str) -> None:
     found = mistakes(written(tmp_path, text, name))
     assert any(says in text for text in found[line]), found
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["((a{999}){999}){999}", "(?:(?:ab|cd|ef|gh){99}){99}" * 30, "a{999999}", "(?x)(?:(?:a){99 9}){99#\n9}", "(?i)((((a{2,99}b){,99}) {99}){99,})"],
+)  # fmt: skip
+def test_an_expression_that_would_fill_the_memory_is_refused_unread(tmp_path: Path, pattern: str) -> None:
+    """In a process that has little: compiled, each would take gigabytes, or end it."""
+    path = written(tmp_path, f"cases:\n  - id: a\n    question: Who?\n    regex: {json.dumps(pattern)}\n")
+    code = (
+        "import resource, sys; from assistant.evaluation import load_cases; from assistant.errors import InvalidCases\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4_000_000_000,) * 2)\n"
+        "try: load_cases(sys.argv[1])\n"
+        "except InvalidCases as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True, timeout=20
+    )
+    assert re.search(r":4: `regex` (has counts|is in verbose form)", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"(?i)\b\d{1,3}(?:,\d{3})*\b", r"^(\w+\s){0,10}\d{4}-\d{2}-\d{2}$", r"\(?xpeng", r"a{999}"]
+)
+def test_expressions_that_people_write_are_taken(tmp_path: Path, pattern: str) -> None:
+    (case,) = load_cases(written(tmp_path, f"- {{id: a, question: Who?, regex: {json.dumps(pattern)}}}\n"))
+    assert case.regex == pattern
+
+
+def test_numbers_in_quotes_stay_apart_and_those_without_are_refused(tmp_path: Path) -> None:
+    (case,) = load_cases(written(tmp_path, 'cases:\n  - {id: a, question: Who?, answers: ["12","345"]}\n'))
+    assert case.answers == ("12", "345")
+    assert "two items" in mistakes(written(tmp_path, "cases:\n  - {id: a, question: Who?, answers: [12,345]}\n"))[2][0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '- {id: a, question: Who?, "\\e[31m\\nother.yaml:9: all is well": x, answers: [x]}',
+        '- {id: a, question: Who?, number: {value: 4, "\\e[31m\\nother.yaml:9: x": 5}}',
+        '- {id: a, question: Who?, history: [{question: x, "\\e[31m\\nother.yaml:9: x": 5}], answers: [x]}',
+        '- {id: a, question: Who?, number: "\\e[31m\\nother.yaml:9: x"}',
+        '- {id: a, question: Who?, number: "3_0\\e[31m\\nother.yaml:9: x"}',
+        '- {id: a, question: Who?, abstain: "\\e[31m\\nother.yaml:9: x"}',
+        "- {id: a, question: Who?, answers: !<x%1b[31m%0aother.yaml:9:> [x]}",
+        '{cases: [], "\\e[31m\\nother.yaml:9: x": 5}',
+        '- {id: a, question: Who?, "' + "k" * 5_000 + '": x, answers: [x]}',
+        '- {id: a, question: Who?, number: "' + "k " * 40 + '"}',
+    ],
+)
+def test_what_a_file_holds_is_told_in_one_short_line_without_codes_for_the_terminal(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(InvalidCases) as caught:
+        load_cases(path)
+    lines = str(caught.value).split("\n")
+    assert all(line.startswith(f"{path}:1: ") for line in lines[1:])
+    assert all(len(line) < len(f"{path}") + 320 for line in lines)
+    assert str(caught.value).replace("\n", "").isprintable()
 
 
 def test_a_missing_file_names_the_next_command_and_a_large_one_is_not_read(tmp_path: Path) -> None:
@@ -284,7 +359,7 @@ def test_the_schema_accepts_what_the_reader_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"mood": "good"}, {"weight": -1}, {"question": 5}, {"tags": "a"}, {"abstain": "maybe"}, {"history": [{}]}, {"answers": []}],
+    [{"abstain": True}, {"mood": "good"}, {"weight": -1}, {"question": 5}, {"tags": "a"}, {"abstain": "maybe"}, {"history": [{}]}, {"answers": []}],
 )  # fmt: skip
 def test_the_schema_refuses_what_the_reader_does(change: dict[str, Any]) -> None:
     case = {"id": "a", "question": "Who?", "answers": ["x"]}
@@ -292,6 +367,8 @@ def test_the_schema_refuses_what_the_reader_does(change: dict[str, Any]) -> None
     assert checker.is_valid({"cases": [case]})
     assert not checker.is_valid({"cases": [case | change]})
     assert not checker.is_valid({"cases": [{"id": "a", "question": "Who?"}]})
+    assert not checker.is_valid({"cases": [{"id": "a", "question": "Who?", "abstain": False}]})
+    assert checker.is_valid({"cases": [{"id": "a", "question": "Who?", "abstain": True}]})
 
 
 def test_other_people_s_files_are_left_alone(tmp_path: Path) -> None:
@@ -319,6 +396,13 @@ def test_other_people_s_files_are_left_alone(tmp_path: Path) -> None:
         ("3-5", [3, 5]),
         ("the M9, 5G, the 1990s and the 21st", []),
         ("in 2024, 12 dozen", [2024, 144]),
+        ("between three and five models", [3, 5]),
+        ("between two hundred and three hundred", [200, 300]),
+        ("from one thousand to two thousand and five", [1_000, 2_005]),
+        ("one million and five hundred thousand", [1_500_000]),
+        ("two hundred thousand million", [200_000_000_000]),
+        ("twenty and five, seventeen, Sixty-Four", [20, 5, 17, 64]),
+        ("9" * 1_100_000 + " or 5", [5]),
     ],
 )
 def test_a_number_is_read_however_it_is_written(text: str, values: list[int]) -> None:

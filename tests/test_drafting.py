@@ -14,6 +14,7 @@ from assistant.evaluation import load_cases, run
 from assistant.evaluation.cases import KEYS
 from assistant.evaluation.drafting import _of_article, draft
 from assistant.splitting import Splitter
+from assistant.words import names
 
 
 def drafted(text: str) -> dict[str, object]:
@@ -94,6 +95,20 @@ def test_a_question_without_an_answer_names_what_no_paragraph_holds_together(
     silent = [case.question for case in load_cases(tmp_path / "drafted.yaml") if case.abstain]
     assert silent
     assert not answerable & set(silent)
+    paragraphs = [part for article in assistant.articles() for part in article.text.split("\n")]
+    for question in silent:
+        named = [name.text for name in names(question, sentence_start_counts=False)]
+        assert named
+        assert not [part for part in paragraphs if all(name in part for name in named)], question
+
+
+def test_what_the_reader_of_cases_would_refuse_is_not_drafted() -> None:
+    """A figure that may be read in two ways, and a sentence with a character that no editor shows."""
+    assert drafted("Hollen Works employs 3,950 people in Tansk.") == {
+        "How many people does Hollen Works employ in Tansk?": {"number": "3,950"}
+    }
+    assert not drafted("Hollen Works employs 3.950 people in Tansk.")
+    assert not drafted("Hollen Works employs 3,950 people in Tan\x07sk.")
 
 
 def test_a_corpus_without_a_plain_sentence_gives_an_empty_file(

@@ -5,30 +5,35 @@ from __future__ import annotations
 import io
 import math
 import re
+import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HOSTILE, write_article
+from conftest import HOSTILE, WordEmbedder, write_article
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from scipy.stats import binomtest
 
-from assistant import Answer, Article, Assistant, Hit, Passage, Turn
+from assistant import Answer, Article, Assistant, Citation, Hit, Passage, Settings, Turn
 from assistant.errors import InvalidBaseline, InvalidSetting
 from assistant.evaluation import Case, Report, Result, baseline, compare, load_cases, run
 from assistant.evaluation.baseline import mcnemar
-from assistant.evaluation.html import page
+from assistant.evaluation.cases import Number
+from assistant.evaluation.html import nearest, page, shown
 from assistant.evaluation.junit import document
 from assistant.evaluation.report import BY_STAGE, METRICS, MadeWith
 from assistant.evaluation.table import show
-from assistant.evaluation.verdict import Verdict, decide, parse_limits
+from assistant.evaluation.verdict import Verdict, check_tags, decide, parse_limits
+from assistant.reading import load_reader
+from assistant.schema import Span
 
 TOWN = """\
 cases:
@@ -190,7 +195,69 @@ def test_calibration_compares_the_confidence_with_whether_the_words_held() -> No
     )  # fmt: skip
     assert found.metrics["brier"] == pytest.approx((0.01 + 0.81 + 0.49) / 3)
     assert found.metrics["ece"] == pytest.approx((2 * abs(0.9 - 0.5) + abs(0.3 - 1.0)) / 3)
-    assert [(b.low, b.count, b.right) for b in found.reliability] == [(0.3, 1, 1.0), (0.9, 2, 0.5)]
+    assert [(b.probability, b.count, b.right) for b in found.reliability] == [(0.3, 1, 1.0), (0.9, 2, 0.5)]
+
+
+def test_calibration_counts_a_case_as_much_as_it_weighs() -> None:
+    found = report(result("a", confidence=0.9, weight=3.0), result("b", "read but wrong", confidence=0.9),
+                   result("c", "read but wrong", confidence=0.2, weight=4.0))  # fmt: skip
+    assert [(b.count, b.right) for b in found.reliability] == [(1, 0.0), (2, 0.75)]
+    assert found.metrics["ece"] == pytest.approx((4 * 0.2 + 4 * (0.9 - 0.75)) / 8)
+    assert found.metrics["brier"] == pytest.approx((3 * 0.01 + 0.81 + 4 * 0.04) / 8)
+
+
+def test_what_shows_no_evidence_is_not_counted_in_retrieval() -> None:
+    found = report(result("a", rank=1), result("b", case=Case("x", "Q?", regex="x"), rank=None))
+    assert (found.metrics["hit@1"], found.metrics["mrr"]) == (1.0, 1.0)
+
+
+def test_a_depth_that_is_not_read_is_said_to_be_another() -> None:
+    found = report(result("a", rank=1))
+    assert "read" not in found.about("hit@20")
+    shallow = replace(found, made_with=replace(found.made_with, settings={"read": 12}))
+    assert "only 12 are read, so this is hit@12" in shallow.about("hit@20")
+    assert "read" not in shallow.about("hit@5")
+    console = Console(width=200, record=True, file=io.StringIO())
+    show(shallow, None, Verdict(0), console)
+    assert "this is hit@12" in console.export_text()
+    assert "this is hit@12" in page(shallow, None, Verdict(0))
+
+
+class SlowAtFirst:
+    """A reader whose first question takes as long as loading a model does."""
+
+    def __init__(self) -> None:
+        self.reader, self.asked = load_reader(), 0
+
+    def read(self, question: str, texts: Sequence[str]) -> list[Span]:
+        self.asked += 1
+        if self.asked == 1:
+            time.sleep(3)
+        return self.reader.read(question, texts)
+
+
+def test_no_time_holds_the_loading_of_models(tmp_path: Path, corpus: Path, cases: list[Case]) -> None:
+    settings = Settings(corpus=corpus, index=tmp_path / "index")
+    with Assistant(settings, WordEmbedder(), SlowAtFirst()) as assistant:
+        assistant.sync()
+        found = run(assistant, cases)
+    assert found.metrics["p95"] is not None
+    assert found.metrics["p95"] < 3_000
+
+
+def test_a_citation_of_a_copy_is_counted_where_the_case_names_its_file(tmp_path: Path, corpus: Path) -> None:
+    """Hits are not kept with an answer, and yet what they told of copies is."""
+    story = "Mara Lind opened the bridge over the Orve in 2024, and it cost 12 million crowns. " * 3
+    for name, outlet in (("bridge", "The Daily Stone"), ("copy", "Evening Lamp"), ("again", "Morning Post")):
+        write_article(corpus / f"{name}.md", "The river bridge", outlet, "2024-03-01", story)
+    settings = Settings(corpus=corpus, index=tmp_path / "index", threshold=0.01)
+    with Assistant(settings, WordEmbedder()) as assistant:
+        assistant.sync()
+        cases = [Case(f"{n}", "Who opened the bridge over the Orve?", answers=("Mara Lind",), articles=(f"{n}.md",))
+                 for n in ("bridge", "copy", "again")]  # fmt: skip
+        found = run(assistant, cases)
+    assert [r.stage for r in found.results] == ["right"] * 3
+    assert (found.metrics["cited"], found.metrics["hit@1"]) == (1.0, 1.0)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.floats(0.1, 9)), min_size=1, max_size=30))
@@ -212,8 +279,9 @@ def test_metrics_stay_within_their_bounds(rows: list[tuple[float, bool, float]])
 def test_what_no_case_measures_is_none_and_fails_a_limit() -> None:
     found = report(result("a", case=Case("x", "Q?", abstain=True), answer=answer(abstained=True)))
     assert found.metrics["hit@5"] is None
-    with pytest.raises(InvalidSetting, match="no case measures hit@5"):
-        decide(found, limits={"hit@5": 0.5})
+    verdict = decide(found, limits={"hit@5": 0.5})
+    assert verdict.code == 1
+    assert verdict.reasons[0].startswith("hit@5 is not measured by any case")
 
 
 def test_every_metric_has_a_stage_and_a_meaning() -> None:
@@ -242,8 +310,14 @@ def test_an_unknown_limit_is_refused_with_the_names_there_are(text: str, says: s
 
 
 def test_a_tag_that_no_case_has_is_refused_with_the_tags_there_are() -> None:
+    limits = parse_limits("tag:short=.5")
+    short = Case("b", "Q?", answers=("x",), tags=("short",))
     with pytest.raises(InvalidSetting, match="these have: tag:t"):
-        decide(report(result("a")), limits=parse_limits("tag:short=.5"))
+        check_tags(limits, [result("a").case, replace(short, draft=True)])
+    check_tags(limits, [short])
+    verdict = decide(report(result("a"), Result(short, None, "stale")), limits=limits)
+    assert verdict.code == 1
+    assert verdict.reasons == ("tag:short is not measured: no case that counts has the tag",)
 
 
 # -- baselines -----------------------------------------------------------------------------------------------------
@@ -270,6 +344,36 @@ def test_flips_are_listed_pairwise(tmp_path: Path) -> None:
     assert decide(now, found, max_regressions=1).code == 0
 
 
+def test_a_baseline_that_shares_no_case_is_refused(tmp_path: Path) -> None:
+    """Nothing can break then, and that would look like a pass."""
+    before = saved(tmp_path, report(result("a"), result("b")))
+    reworded = result("b", case=Case("x", "Another?", answers=("x",)))
+    for other in (report(result("new")), report(reworded), report(result("a", "stale", answer=None), result("new"))):
+        with pytest.raises(InvalidBaseline, match="shares no case"):
+            compare(other, before)
+    with pytest.raises(InvalidBaseline, match="shares no case"):
+        baseline.check_shares_cases([reworded.case, replace(result("a").case, draft=True)], before)
+    baseline.check_shares_cases([reworded.case, result("a").case], before)
+
+
+def test_a_case_is_known_by_what_it_says_and_not_by_what_it_could_say() -> None:
+    """So that a key that comes later leaves the baselines that are there as they are."""
+
+    @dataclass(frozen=True)
+    class LaterCase(Case):
+        mood: str = ""
+
+    case = Case("a", "Q?", answers=("x",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baseline, "Case", LaterCase)
+        later = baseline.fingerprint(LaterCase("a", "Q?", answers=("x",)))
+        assert baseline.fingerprint(LaterCase("a", "Q?", answers=("x",), mood="good")) != later
+    assert baseline.fingerprint(case) == later
+    assert baseline.fingerprint(replace(case, path="x", line=4, tags=("t",), weight=2.0, draft=True)) == later
+    for change in ({"question": "P?"}, {"answers": ("y",)}, {"abstain": True}, {"number": Number(Decimal(0))}):
+        assert baseline.fingerprint(replace(case, **change)) != later
+
+
 def test_a_case_that_became_an_error_broke(tmp_path: Path) -> None:
     now = report(result("a", "error", answer=None), result("b"))
     found = compare(now, saved(tmp_path, report(result("a"), result("b"))))
@@ -281,8 +385,8 @@ def test_another_corpus_needs_force_and_another_model_is_said(tmp_path: Path) ->
     before = saved(tmp_path, report(result("a")))
     now = report(result("a"), corpus="c2")
     with pytest.raises(InvalidBaseline, match="--force"):
-        baseline.check_same_corpus(now, before)
-    baseline.check_same_corpus(report(result("a")), before)
+        baseline.check_same_corpus(now.made_with, before)
+    baseline.check_same_corpus(report(result("a")).made_with, before)
     changed = replace(
         now, made_with=replace(now.made_with, models={"embedding": "e", "reader": "r2"}, settings={"read": 1})
     )
@@ -367,6 +471,29 @@ def test_the_page_shows_each_case_with_its_passage_marked_and_its_flip(
     assert "Somebody Else" in text
     assert all(f'id="case-{case.id}"' in text for case in cases)
     assert text.index('id="case-built"') < text.index('id="case-opened"')
+
+
+def test_the_page_marks_only_where_an_article_goes_on() -> None:
+    text = " ".join(f"Sentence {n} stands here." for n in range(60))
+    long = Article("a", "A", text, location="a.md")
+
+    def quoted(number: int) -> tuple[bool, bool]:
+        start = text.index(f"Sentence {number} ")
+        quote = f"Sentence {number} stands here."
+        citation = Citation(1, long, quote, start, start + len(quote), 1.0)
+        (part,) = shown(replace(answer(), citations=(citation,)))
+        return part.cut_before, part.cut_after
+
+    assert [quoted(number) for number in (0, 2, 30, 57, 59)] == [
+        (False, True),
+        (False, True),
+        (True, True),
+        (True, False),
+        (True, False),
+    ]
+    hit = Hit(Passage("p", "a", 0, 5), Article("a", "A", "x stands here."), 0.5, 0.5, 0.5)
+    (part,) = nearest(replace(answer(), hits=(hit,)))
+    assert (part.cut_before, part.cut_after) == (False, True)
 
 
 def test_junit_is_xml_with_a_test_per_case(hostile: Report) -> None:

@@ -8,9 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import CORPUS, ROOT
+from conftest import ROOT, WordEmbedder
 
-from assistant import Assistant
+from assistant import Assistant, Settings
 from assistant.evaluation import baseline, load_cases, run
 
 CASES = """\
@@ -32,9 +32,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def pytest_says(folder: Path, huawei: Assistant, *arguments: str) -> str:
+def pytest_says(folder: Path, assistant: Assistant, *arguments: str) -> str:
     """What pytest printed; the installed entry point, or the option, loads the plugin."""
-    places = [f"--assistant-corpus={CORPUS}", f"--assistant-index={huawei.settings.index}", "--rootdir=."]
+    settings = assistant.settings
+    places = [f"--assistant-corpus={settings.corpus}", f"--assistant-index={settings.index}", "--rootdir=."]
     command = [
         sys.executable,
         "-m",
@@ -102,6 +103,26 @@ def test_installing_the_package_is_enough() -> None:
     """The entry point bears the plugin's own name, so that naming it with -p as well loads it once."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["entry-points"]["pytest11"] == {"assistant.pytest_plugin": "assistant.pytest_plugin"}
+
+
+def test_articles_that_changed_are_seen(tmp_path: Path, corpus: Path) -> None:
+    case = '  - {id: opened, question: "Who opened the bridge over the Orve?", regex: Lind, articles: [bridge.md]}\n'
+    (tmp_path / "cases.yaml").write_text(f"cases:\n{case}", encoding="utf-8")
+    with Assistant(Settings(corpus=corpus, index=tmp_path / "index"), WordEmbedder()) as assistant:
+        assert "1 passed" in pytest_says(tmp_path, assistant, "cases.yaml")
+        text = (corpus / "bridge.md").read_text(encoding="utf-8")
+        (corpus / "bridge.md").write_text(text.replace("Mara Lind", "Orm Hask"), encoding="utf-8")
+        assert 'got "Orm Hask"' in pytest_says(tmp_path, assistant, "cases.yaml")
+
+
+def test_any_form_of_a_case_file_is_taken_and_no_other(folder: Path, huawei: Assistant) -> None:
+    (folder / "c.jsonl").write_text(
+        '{"id": "j", "question": "Who?", "draft": true, "abstain": true}\n', encoding="utf-8"
+    )
+    (folder / "c.csv").write_text("question,answer,article\nWho left?,,left.md\n", encoding="utf-8")
+    (folder / "c.json").write_text('[{"id": "j", "question": "Who?", "abstain": true}]', encoding="utf-8")
+    assert "2 skipped" in pytest_says(folder, huawei, "c.jsonl", "c.csv")
+    assert "not found" in pytest_says(folder, huawei, "c.json")
 
 
 def test_the_plugin_loads_nothing_heavy() -> None:

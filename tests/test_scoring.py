@@ -105,9 +105,35 @@ def test_no_words_are_right_where_silence_is_expected() -> None:
 def test_a_copy_that_is_named_beside_the_citation_counts_as_cited() -> None:
     answer = answered("12 million", COST, hit(BRIDGE), hit(HARBOUR))
     (citation,) = answer.citations
-    elsewhere = replace(CASE, articles=("h1",))
-    assert not judge(elsewhere, answer).right
-    assert judge(elsewhere, replace(answer, citations=(replace(citation, also=("h1",)),))).right
+    named = replace(answer, citations=(replace(citation, also=("h1",)),))
+    for name in ("h1", "harbour.md"):
+        elsewhere = replace(CASE, articles=(name,))
+        assert (judge(elsewhere, answer).right, judge(elsewhere, answer).cited) == (False, False)
+        assert (judge(elsewhere, named).right, judge(elsewhere, named).cited) == (True, True)
+    assert words_right(Case("c", "Q?", articles=("harbour.md",)), named)
+
+
+def test_a_copy_that_has_no_hit_of_its_own_counts_by_its_file_name() -> None:
+    """Retrieval tells a copy's id only; the corpus tells its name."""
+    collapsed = replace(hit(BRIDGE), copies=("h1",))
+    answer = answered("12 million", COST, collapsed)
+    (citation,) = answer.citations
+    answer = replace(answer, citations=(replace(citation, also=("h1",)),))
+    elsewhere = replace(CASE, articles=("harbour.md",))
+    assert judge(elsewhere, answer).stage == "not retrieved"
+    found = judge(elsewhere, answer, articles=[HARBOUR])
+    assert (found.stage, found.rank, found.cited, found.case) == ("right", 1, True, elsewhere)
+
+
+def test_an_expression_alone_shows_no_evidence() -> None:
+    """It may be found in any passage, so that none has a place."""
+    case = Case("c", "Q?", regex="^Toyota")
+    found = judge(case, answered("12 million", COST))
+    assert (found.stage, found.rank) == ("read but wrong", None)
+    assert judge(case, silent(), answered("12", COST)).stage == "read but wrong"
+    right = judge(replace(case, regex="^12"), answered("12 million", COST))
+    assert (right.stage, right.rank) == ("right", None)
+    assert judge(replace(case, articles=("bridge.md",)), answered("12 million", COST)).rank == 1
 
 
 def test_a_quote_that_is_not_the_article_s_text_fails_the_case() -> None:
@@ -133,6 +159,8 @@ MILLION = Number(Decimal(12_000_000))
         (Case("c", "Q?", number=Number(Decimal(11_500_000), Decimal(500_000))), "12 million", True),
         (Case("c", "Q?", number=Number(Decimal(11_500_000), Decimal(499_999))), "12 million", False),
         (Case("c", "Q?", number=Number(Decimal(2024))), "2024", True),
+        (Case("c", "Q?", number=Number(Decimal(1500))), "1,500 cars in 2024", True),
+        (Case("c", "Q?", number=Number(Decimal(1500))), "1,400 cars in 2024", False),
         (Case("c", "Q?", number=Number(Decimal(2024))), "12 million in 2024", False),
         (Case("c", "Q?", date=Day(2024, 3, 1)), "March 1st, 2024", True),
         (Case("c", "Q?", date=Day(2024, 3)), "on 1 March 2024", True),
@@ -171,6 +199,9 @@ def test_an_expression_that_takes_for_ever_is_a_fault_of_the_case() -> None:
         ("the Hong Kong Stock Exchange", "Hong Kong Stock Exchange", True),
         ("about the “Orve”", "orve", True),
         ("2.45 billion yuan", "3.83 billion yuan", False),
+        ("2019–2024", "2019-2024", True),
+        ("Foton‑Daimler", "Foton—Daimler", True),
+        ("the «Orve»", "„orve”", True),
         ("M7", "M8", False),
         ("another", "other", False),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 from assistant.assistant import Assistant
 from assistant.chat.feedback import file_of
 from assistant.chat.markup import evidence_markup
-from assistant.errors import AssistantError
+from assistant.errors import AssistantError, InvalidBaseline
 from assistant.evaluation import baseline
 from assistant.evaluation.baseline import Change, Comparison
 from assistant.evaluation.cases import load_cases
@@ -60,8 +60,13 @@ def run_file(assistant: Assistant, path: Path, *, keep: bool, progress: Callable
     if kept.is_file():
         saved = baseline.load(kept)
         if not keep:
-            baseline.check_same_corpus(report, saved)
-        comparison = baseline.compare(report, saved)
+            baseline.check_same_corpus(report.made_with, saved)
+        try:
+            comparison = baseline.compare(report, saved)
+        except InvalidBaseline:
+            # What is to be kept from now on may be another set.
+            if not keep:
+                raise
     if keep:
         kept.parent.mkdir(parents=True, exist_ok=True)
         baseline.save(report, kept)

@@ -6,14 +6,14 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from assistant.errors import InvalidBaseline
 from assistant.evaluation.cases import Case
-from assistant.evaluation.report import Report
+from assistant.evaluation.report import MadeWith, Report
 from assistant.evaluation.scoring import FAILURES, RIGHT, STAGES, Result
 
 FORMAT = 1
@@ -119,8 +119,11 @@ def save(report: Report, path: Path) -> None:
 
 
 def fingerprint(case: Case) -> str:
-    """Of what is asked and expected."""
-    fields = {name: value for name, value in asdict(case).items() if name not in _ABOUT_NO_ANSWER}
+    """Of what is asked and expected: a key that cases may hold from now on changes none that do not hold it."""
+    unsaid = asdict(Case(id="", question=""))
+    fields = {
+        name: value for name, value in asdict(case).items() if name not in _ABOUT_NO_ANSWER and value != unsaid[name]
+    }
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
@@ -158,20 +161,48 @@ def _well_formed(found: Any) -> bool:
     )
 
 
-def check_same_corpus(report: Report, saved: Mapping[str, Any]) -> None:
+def is_baseline(path: Path) -> bool:
+    """Whether a file is a baseline, of whichever version: those are written over, other people's files are not."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"format", "made_with", "cases"} <= found.keys()
+
+
+def check_shares_cases(cases: Iterable[Case], saved: Mapping[str, Any]) -> None:
+    """Raises InvalidBaseline if no case that can count asks and expects the same as in the baseline."""
+    was = saved["cases"]
+    if not any(not case.draft and _is_same(case, was) for case in cases):
+        raise InvalidBaseline(_NOTHING_SHARED)
+
+
+_NOTHING_SHARED = "the baseline shares no case with these, so that nothing can be compared; make it anew: --save"
+
+
+def _is_same(case: Case, was: Mapping[str, Any]) -> bool:
+    return case.id in was and was[case.id].get("case") == fingerprint(case)
+
+
+def check_same_corpus(made_with: MadeWith, saved: Mapping[str, Any]) -> None:
     """Raises InvalidBaseline if the baseline was made of other articles."""
-    if saved["made_with"]["corpus"] != report.made_with.corpus:
+    if saved["made_with"]["corpus"] != made_with.corpus:
         raise InvalidBaseline(
             f"the baseline was made of another corpus ({saved['made_with']['corpus']}, this one is "
-            f"{report.made_with.corpus}); compare all the same: --force; or make it anew: --save"
+            f"{made_with.corpus}); compare all the same: --force; or make it anew: --save"
         )
 
 
 def compare(report: Report, saved: Mapping[str, Any]) -> Comparison:
-    """What changed since `saved`, as `load` gives it. Corpora may differ: check_same_corpus asks."""
+    """What changed since `saved`, as `load` gives it. Corpora may differ: check_same_corpus asks.
+
+    Raises InvalidBaseline if no case can be compared: that nothing broke would be no news.
+    """
     was = saved["cases"]
     now = {result.case.id: result for result in report.counted}
-    same = [r for id_, r in now.items() if id_ in was and was[id_].get("case") == fingerprint(r.case)]
+    same = [r for r in now.values() if _is_same(r.case, was)]
+    if not same:
+        raise InvalidBaseline(_NOTHING_SHARED)
     changes = [Change(r, was[r.case.id]["stage"], was[r.case.id]["given"]) for r in same]
     changes = [change for change in changes if change.was != change.result.stage]
     known = {result.case.id for result in report.results}
@@ -182,7 +213,7 @@ def compare(report: Report, saved: Mapping[str, Any]) -> Comparison:
         moved=tuple(c for c in changes if c.was in FAILURES and not c.result.right),
         new=tuple(id_ for id_ in now if id_ not in was),
         gone=tuple(id_ for id_ in was if id_ not in known),
-        rewritten=tuple(id_ for id_, r in now.items() if id_ in was and was[id_].get("case") != fingerprint(r.case)),
+        rewritten=tuple(id_ for id_, r in now.items() if id_ in was and not _is_same(r.case, was)),
         differences=tuple(_differences(saved["made_with"], report.made_with.to_dict())),
         metrics=saved["metrics"],
     )

@@ -17,12 +17,30 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import InvalidCases
-from assistant.evaluation.files import CSV_COLUMNS, Items, Mistake, Node, Pairs, Scalar, read, truth
+from assistant.evaluation.files import (
+    CSV_COLUMNS,
+    JSON_LINES,
+    YAML,
+    Items,
+    Mistake,
+    Node,
+    Pairs,
+    Scalar,
+    parse,
+    printable,
+    read,
+    truth,
+)
 from assistant.evaluation.values import Day, numbers
 from assistant.questions import LENGTH_LIMIT
 from assistant.schema import Turn
 
 REGEX_LIMIT = 1_000
+"""Characters."""
+_WRITTEN_OUT_LIMIT = 200_000
+"""Characters that a regular expression may come to if its counts are written out, which is how it is compiled: some
+400 bytes each."""
+_FIGURE_LIMIT = 100
 """Characters."""
 
 
@@ -70,11 +88,19 @@ class Case:
         """Whether the words of the short answer are expected, not only a sentence or an article."""
         return bool(self.answers or self.all or self.number or self.date or self.regex)
 
+    @property
+    def traceable(self) -> bool:
+        """Whether it says what evidence is: an expression may be found in any passage, and shows none."""
+        return bool(self.articles or self.quote or self.answers or self.all or self.number or self.date)
+
 
 class _Wrong(Exception):
     def __init__(self, node: Node, text: str) -> None:
         super().__init__(text)
         self.mistake = Mistake(node.line, text)
+
+
+_UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 # -- what a key may hold -------------------------------------------------------------------------------------------
@@ -97,9 +123,16 @@ def _word(node: Node) -> str:
 def _written(node: Scalar) -> str:
     if node.kind == "nothing" or (not node.text.strip() and node.kind == "text"):
         raise _Wrong(node, "is empty")
-    if any(0xD800 <= ord(c) <= 0xDFFF or (c < " " and c not in "\t\n") for c in node.text):
+    if _UNSPEAKABLE.search(node.text):
         raise _Wrong(node, "holds a control character or half of one (as \\ud800 writes)")
     return node.text.strip()
+
+
+def _id(node: Node) -> str:
+    name = _word(node)
+    if "\n" in name:
+        raise _Wrong(node, "must be one line")
+    return name
 
 
 def _question(node: Node) -> str:
@@ -117,11 +150,14 @@ def _words(node: Node) -> tuple[str, ...]:
         raise _Wrong(node, "is empty")
     for left, right in zip(node.items, node.items[1:], strict=False):
         if isinstance(left, Scalar) and isinstance(right, Scalar) and _torn(left, right):
-            raise _Wrong(left, f"{left.text},{right.text} without quotes is two items; put it in quotes")
+            both = printable(f"{left.text},{right.text}")
+            raise _Wrong(left, f"{both} without quotes is two items; put it in quotes")
     return tuple(_word(item) for item in node.items)
 
 
 def _torn(left: Scalar, right: Scalar) -> bool:
+    if not (left.plain and right.plain):
+        return False
     touching = left.line == right.line and right.start == left.end + 1 and left.end > left.start
     return touching and left.text[-1:].isdigit() and bool(re.match(r"\d{3}(?!\d)", right.text))
 
@@ -141,7 +177,7 @@ def _weight(node: Node) -> float:
         raise _Wrong(node, f"must be a number, is {_named(node)}")
     value = float(node.text)
     if not 0 < value <= 1_000_000:
-        raise _Wrong(node, f"is {node.text}; use a number above 0, up to 1,000,000")
+        raise _Wrong(node, f"is {printable(node.text)}; use a number above 0, up to 1,000,000")
     return value
 
 
@@ -150,7 +186,7 @@ def _calendar_day(node: Node) -> date:
         try:
             return date.fromisoformat(node.text) if re.fullmatch(r"\d{4}-\d\d-\d\d", node.text) else _no_day(node)
         except ValueError as error:
-            raise _Wrong(node, f"{node.text!r} is no day: {error}") from error
+            raise _Wrong(node, f"{printable(node.text)} is no day: {error}") from error
     return _no_day(node)
 
 
@@ -170,44 +206,61 @@ def _expected_day(node: Node) -> Day:
 def _number(node: Node) -> Number:
     if not isinstance(node, Pairs):
         return Number(_figure(node))
-    fields = {key.text: value for key, value in node.pairs}
-    for key, _ in node.pairs:
-        if key.text not in ("value", "tolerance"):
-            raise _Wrong(key, f"has an unknown key `{key.text}`; known: value, tolerance")
-    if "value" not in fields:
-        raise _Wrong(node, "lacks the key `value`")
+    fields = _fields(node, ("value", "tolerance"))
     value = _figure(fields["value"])
     return Number(value, _tolerance(fields["tolerance"], value) if "tolerance" in fields else Decimal(0))
+
+
+def _fields(node: Pairs, known: Sequence[str]) -> dict[str, Node]:
+    """By name, the first of `known` among them."""
+    fields: dict[str, Node] = {}
+    for key, value in node.pairs:
+        if key.text not in known:
+            raise _Wrong(key, f"has an unknown key `{printable(key.text)}`; known: {', '.join(known)}")
+        if key.text in fields:
+            raise _Wrong(key, f"has `{key.text}` twice")
+        fields[key.text] = value
+    if known[0] not in fields:
+        raise _Wrong(node, f"lacks the key `{known[0]}`")
+    return fields
 
 
 def _figure(node: Node) -> Decimal:
     """A number, or words that state exactly one: 387 thousand."""
     if not isinstance(node, Scalar) or node.kind in ("nothing", "flag"):
         raise _Wrong(node, f'must be a number, as 387000 or "387 thousand", is {_named(node)}')
-    if re.fullmatch(r"\d{1,3}(?:\.000)+|.*\d_\d.*", node.text.strip()):
-        # A thousand to some, one to others.
-        raise _Wrong(node, f'{node.text} may be read in two ways; write 387000 or "387,000"')
+    if len(node.text) > _FIGURE_LIMIT:
+        raise _Wrong(
+            node, f"{printable(node.text)} is too long for a figure; at most {_FIGURE_LIMIT} characters are read"
+        )
+    if _AMBIGUOUS.search(node.text):
+        said = f"{printable(node.text)} may be read in two ways"
+        raise _Wrong(node, f'{said}; write 387000 or "387,000" for thousands, 387.5 for a fraction')
     if node.kind == "number":
         return _decimal(node)
     found = numbers(node.text)
     if len(found) != 1:
-        raise _Wrong(node, f"{node.text!r} states {len(found) or 'no'} numbers; name one")
+        raise _Wrong(node, f"{printable(node.text)} states {len(found) or 'no'} numbers; name one")
     return found[0].value
+
+
+# 56.200 is fifty-six thousand to some, and fifty-six to others; 0.387 is clear.
+_AMBIGUOUS = re.compile(r"^\s*[-+]?[1-9]\d{0,2}(?:\.\d{3})+\s*$|\d_\d")
 
 
 def _decimal(node: Scalar) -> Decimal:
     try:
         value = Decimal(node.text)
     except InvalidOperation as error:
-        raise _Wrong(node, f"{node.text} is no number") from error
+        raise _Wrong(node, f"{printable(node.text)} is no number") from error
     if abs(value.adjusted()) > 30:
-        raise _Wrong(node, f"{node.text} is too large or too small to be compared")
+        raise _Wrong(node, f"{printable(node.text)} is too large or too small to be compared")
     return value
 
 
 def _tolerance(node: Node, value: Decimal) -> Decimal:
     """A distance, or a share of the value: 1000, 5%."""
-    share = isinstance(node, Scalar) and re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", node.text.strip())
+    share = isinstance(node, Scalar) and re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*%", node.text.strip())
     tolerance = abs(value) * Decimal(share.group(1)) / 100 if share else _figure(node)
     if tolerance < 0:
         raise _Wrong(node, "tolerance must not be below 0")
@@ -218,15 +271,38 @@ def _regex(node: Node) -> str:
     pattern = _text(node)
     if len(pattern) > REGEX_LIMIT:
         raise _Wrong(node, f"has {len(pattern):,} characters, at most {REGEX_LIMIT:,} are taken")
+    if _VERBOSE.search(pattern):
+        raise _Wrong(node, "is in verbose form, (?x); write it on one line, without spaces and comments")
+    if _written_out(pattern) > _WRITTEN_OUT_LIMIT:
+        raise _Wrong(
+            node, "has counts, as {99}, that multiply to more than can be searched for; use smaller ones, or +"
+        )
     import regex
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             regex.compile(pattern)
-    except (regex.error, OverflowError, RecursionError) as error:
-        raise _Wrong(node, f"is no regular expression: {error}") from error
+    except (regex.error, ValueError, OverflowError, RecursionError) as error:
+        raise _Wrong(node, f"is no regular expression: {' '.join(str(error).split())[:200]}") from error
     return pattern
+
+
+_COUNT = re.compile(r"(?P<group>\)\s*)?\{(?P<least>\d*),?(?P<most>\d*)\}")
+# In it, spaces and comments could stand within a count.
+_VERBOSE = re.compile(r"(?<!\\)(?:\\\\)*\(\?[a-zA-Z0-9]*x")
+
+
+def _written_out(pattern: str) -> int:
+    """Characters with all counts written out, at most: counts of groups are taken to nest, whether they do or not."""
+    groups, single = 1, 1
+    for found in _COUNT.finditer(pattern):
+        count = max(int(found["least"] or 0), int(found["most"] or 0), 1)
+        if found["group"]:
+            groups *= count
+        else:
+            single = max(single, count)
+    return len(pattern) * groups * single
 
 
 def _history(node: Node) -> tuple[Turn, ...]:
@@ -238,12 +314,7 @@ def _history(node: Node) -> tuple[Turn, ...]:
 def _turn(node: Node) -> Turn:
     if not isinstance(node, Pairs):
         raise _Wrong(node, f"each turn has a question and an answer, this is {_named(node)}")
-    fields = {key.text: value for key, value in node.pairs}
-    for key, _ in node.pairs:
-        if key.text not in ("question", "answer"):
-            raise _Wrong(key, f"a turn has an unknown key `{key.text}`; known: question, answer")
-    if "question" not in fields:
-        raise _Wrong(node, "a turn lacks the key `question`")
+    fields = _fields(node, ("question", "answer"))
     return Turn(_question(fields["question"]), _word(fields["answer"]) if "answer" in fields else "")
 
 
@@ -254,8 +325,8 @@ def _named(node: Node) -> str:
         return "a group of keys"
     if node.kind == "nothing":
         return "empty"
-    shown = node.text if len(node.text) <= 40 else f"{node.text[:37]}..."
-    return {"number": f"the number {shown}", "flag": shown}.get(node.kind, repr(shown))
+    shown = printable(node.text)
+    return {"number": f"the number {shown}", "flag": shown}.get(node.kind, f"'{shown}'")
 
 
 # -- the table -----------------------------------------------------------------------------------------------------
@@ -289,7 +360,7 @@ class Key:
 
 
 KEYS = (
-    Key("id", "a name of its own; a baseline knows the case by it", _word, {"type": ["string", "number"]}),
+    Key("id", "a name of its own; a baseline knows the case by it", _id, {"type": ["string", "number"]}),
     Key("question", "what the user types", _question, _STRING),
     Key("history", "earlier turns, oldest first, each with question and answer", _history,
         {"type": "array", "items": _TURN, "minItems": 1}),
@@ -321,12 +392,15 @@ _BY_NAME = {key.name: key for key in KEYS}
 
 def schema() -> dict[str, Any]:
     """A JSON Schema (2020-12) of YAML files of cases, for editors that check while one types."""
+    expects = {"anyOf": [{"required": [name]} for name in EXPECTED]}
     case = {
         "type": "object",
         "properties": {key.name: {"description": key.about, **key.schema} for key in KEYS},
         "required": list(REQUIRED),
         "additionalProperties": False,
-        "anyOf": [{"required": [name]} for name in (*EXPECTED, "abstain")],
+        "if": {"properties": {"abstain": {"const": True}}, "required": ["abstain"]},
+        "then": {"not": expects},
+        "else": expects,
     }
     listed = {"type": "array", "items": {"$ref": "#/$defs/case"}, "minItems": 1}
     return {
@@ -370,13 +444,19 @@ def load_cases(*paths: str | os.PathLike[str]) -> list[Case]:
             mistakes += more
             if case and (first := seen.setdefault(case.id, case)) is not case:
                 where = f"line {first.line}" if first.path == name else f"{first.path}:{first.line}"
-                mistakes.append(Mistake(case.line, f"the id {case.id!r} is taken ({where}); give another"))
+                mistakes.append(Mistake(case.line, f"the id '{printable(case.id)}' is taken ({where}); give another"))
             elif case:
                 cases.append(case)
         wrong += [f"{name}:{mistake.line}: {mistake.text}" for mistake in sorted(set(mistakes))]
     if wrong:
         raise InvalidCases("\n".join([_count(len(wrong), paths), *wrong]))
     return cases
+
+
+def is_readable(text: str) -> bool:
+    """Whether a list of cases in YAML has no mistake: for those who write some."""
+    entries, mistakes = parse(text.encode("utf-8", "surrogatepass"), YAML[0])
+    return not mistakes and not any(_case(entry, "")[1] for entry in entries)
 
 
 def _count(mistakes: int, paths: Sequence[str | os.PathLike[str]]) -> str:
@@ -419,9 +499,10 @@ def _refused(node: Node) -> bool:
 
 
 def _unknown(name: str) -> str:
-    shown = name if len(name) <= 40 else f"{name[:37]}..."
     near = difflib.get_close_matches(name[:40], _BY_NAME, 1)
-    return f"unknown key `{shown}`; " + (f"did you mean `{near[0]}`?" if near else f"known: {', '.join(_BY_NAME)}")
+    return f"unknown key `{printable(name)}`; " + (
+        f"did you mean `{near[0]}`?" if near else f"known: {', '.join(_BY_NAME)}"
+    )
 
 
 def _contradictions(values: Mapping[str, Any], named: Collection[str]) -> list[str]:
@@ -449,8 +530,8 @@ def looks_like_cases(path: Path) -> bool:
     except OSError:
         return False
     suffix = path.suffix.lower()
-    if suffix in (".yaml", ".yml"):
+    if suffix in YAML:
         return bool(re.search(r"^cases\s*:|^\s*- +(?:id|question)\s*:", head, re.MULTILINE))
-    if suffix in (".jsonl", ".ndjson"):
+    if suffix in JSON_LINES:
         return '"question"' in head.split("\n", 1)[0]
     return suffix == ".csv" and set(CSV_COLUMNS[:3]) <= set(re.findall(r"\w+", head.split("\n", 1)[0].lower()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assistant.assistant import Assistant
-from assistant.evaluation.cases import KEYS
+from assistant.evaluation.cases import KEYS, is_readable
 from assistant.evaluation.values import days, numbers
 from assistant.schema import Article
 from assistant.splitting import Splitter
@@ -194,9 +194,10 @@ def _of_article(article: Article, splitter: Splitter) -> Iterator[Draft]:
                 continue
             question, expected, tag = made
             named = tuple(n.text for n in names(question, sentence_start_counts=False) if n.kind != "number")
-            if named and len(question) < 200:
-                subject = clause.subject if clause and clause.subject in named else ""
-                yield Draft(f"{question[0].upper()}{question[1:]}?", expected, sentence, article, tag, named, subject)
+            subject = clause.subject if clause and clause.subject in named else ""
+            found = Draft(f"{question[0].upper()}{question[1:]}?", expected, sentence, article, tag, named, subject)
+            if named and len(question) < 200 and is_readable(_written(found, [article], set())):
+                yield found
 
 
 def parse(sentence: str, text: str) -> Clause | None:
@@ -443,10 +444,12 @@ def _file(drafts: Sequence[Draft], articles: Sequence[Article]) -> str:
     width = max(len(key.name) for key in KEYS)
     lines = [_HEAD, *(f"#   {key.name:<{width}}  {key.about}\n" for key in KEYS), "\ncases:\n"]
     taken: set[str] = set()
-    for made in drafts:
-        lines.append(f"  # {made.sentence}\n")
-        lines.append(_entry(_fields(made, articles, taken)))
+    lines += [_written(made, articles, taken) for made in drafts]
     return "".join(lines) if drafts else "".join([*lines[:-1], "\ncases: []\n"])
+
+
+def _written(made: Draft, articles: Sequence[Article], taken: set[str]) -> str:
+    return f"  # {made.sentence}\n{_entry(_fields(made, articles, taken))}"
 
 
 def _fields(made: Draft, articles: Sequence[Article], taken: set[str]) -> dict[str, Any]:

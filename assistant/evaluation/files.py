@@ -22,7 +22,9 @@ SIZE_LIMIT = 8_000_000
 """Bytes."""
 _DEPTH_LIMIT = 8
 
-SUFFIXES = (".yaml", ".yml", ".json", ".jsonl", ".ndjson", ".csv")
+YAML = (".yaml", ".yml")
+JSON_LINES = (".jsonl", ".ndjson")
+SUFFIXES = (*YAML, *JSON_LINES, ".csv")
 CSV_COLUMNS = ("question", "answer", "article", "id", "tags")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -53,6 +55,8 @@ class Scalar:
     start: int = 0
     """Column; with `end`, shows which values touch each other."""
     end: int = 0
+    plain: bool = False
+    """Whether it stands in YAML without quotes."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,13 @@ def read(path: Path) -> tuple[list[Node], list[Mistake]]:
         return [], [Mistake(1, f"the file's name must end in one of {', '.join(SUFFIXES)}")]
     if path.stat().st_size > SIZE_LIMIT:
         return [], [Mistake(1, f"the file is larger than {SIZE_LIMIT // 1_000_000} MB; split it")]
-    text, mistakes = _text(path.read_bytes())
-    suffix = path.suffix.lower()
-    reader = _csv if suffix == ".csv" else _json_lines if suffix in (".jsonl", ".ndjson") else _yaml
+    return parse(path.read_bytes(), path.suffix.lower())
+
+
+def parse(raw: bytes, suffix: str) -> tuple[list[Node], list[Mistake]]:
+    """`read` of what such a file holds; `suffix` is one of SUFFIXES."""
+    text, mistakes = _text(raw)
+    reader = _csv if suffix == ".csv" else _json_lines if suffix in JSON_LINES else _yaml
     entries, more = reader(text, {mistake.line for mistake in mistakes})
     if not entries and not mistakes and not more:
         more = [Mistake(1, "the file holds no case")]
@@ -138,9 +146,11 @@ def _under_cases(roots: Sequence[Node]) -> tuple[list[Node], list[Mistake]]:
     if isinstance(root, Scalar):
         return [], [*mistakes, Mistake(root.line, "expected `cases:` and a list of cases below it")]
     entries: list[Node] = []
-    for key, value in root.pairs:
+    for place, (key, value) in enumerate(root.pairs):
         if key.text != "cases":
-            mistakes.append(Mistake(key.line, f"unknown key `{_short(key.text)}` beside `cases`"))
+            mistakes.append(Mistake(key.line, f"unknown key `{printable(key.text)}` beside `cases`"))
+        elif any(earlier.text == "cases" for earlier, _ in root.pairs[:place]):
+            mistakes.append(Mistake(key.line, "`cases` stands here twice; put all cases under one"))
         elif isinstance(value, Items):
             entries += value.items
         else:
@@ -224,11 +234,11 @@ class _Builder:
     def _refuse(self, event: Any, kind: type) -> None:
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if kind is yaml.AliasEvent:
-            self._complain(event, f"an alias (*{_short(anchor)}); write the value out")
+            self._complain(event, f"an alias (*{printable(anchor)}); write the value out")
         elif anchor:
-            self._complain(event, f"an anchor (&{_short(anchor)}); write the value where it is needed")
+            self._complain(event, f"an anchor (&{printable(anchor)}); write the value where it is needed")
         if tag:
-            self._complain(event, f"a tag ({_short(tag)}); remove it, tags are never followed")
+            self._complain(event, f"a tag ({printable(tag)}); remove it, tags are never followed")
 
     def _add(self, node: Node) -> None:
         (self._open[-1][2] if self._open else self.roots).append(node)
@@ -237,8 +247,9 @@ class _Builder:
         line = self._first + event.start_mark.line
         if event.tag or event.anchor:
             return Scalar(line, "", "refused")
-        kind = "text" if event.style in ("'", '"', "|", ">") else _kind(event.value)
-        return Scalar(line, event.value, kind, event.start_mark.column, event.end_mark.column)
+        plain = event.style not in ("'", '"', "|", ">")
+        kind = _kind(event.value) if plain else "text"
+        return Scalar(line, event.value, kind, event.start_mark.column, event.end_mark.column, plain)
 
     def _pairs(self, line: int, held: Sequence[Node]) -> Pairs:
         pairs = []
@@ -263,8 +274,9 @@ def truth(flag: Scalar) -> bool:
     return _FLAGS[flag.text.lower()]
 
 
-def _short(text: str | None) -> str:
-    line = " ".join((text or "").split())
+def printable(text: str | None) -> str:
+    """At most 40 characters of what a file holds, for a message: line ends and control characters are written out."""
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in (text or "")[:41])
     return line if len(line) <= 40 else f"{line[:37]}..."
 
 
@@ -359,7 +371,9 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 
 def _header_mistakes(header: Sequence[str], line: int) -> list[Mistake]:
     unknown = [name for name in header if name not in CSV_COLUMNS]
-    mistakes = [Mistake(line, f"unknown column `{_short(name)}`; known: {', '.join(CSV_COLUMNS)}") for name in unknown]
+    mistakes = [
+        Mistake(line, f"unknown column `{printable(name)}`; known: {', '.join(CSV_COLUMNS)}") for name in unknown
+    ]
     mistakes += [Mistake(line, f"the column `{name}` is missing") for name in CSV_COLUMNS[:3] if name not in header]
     if len(set(header)) < len(header):
         mistakes.append(Mistake(line, "a column is named twice"))

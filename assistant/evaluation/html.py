@@ -11,13 +11,15 @@ from pathlib import Path
 
 from assistant import __version__
 from assistant.evaluation.baseline import Change, Comparison
-from assistant.evaluation.report import BY_STAGE, LOWER_IS_BETTER, METRICS, Report
+from assistant.evaluation.report import BY_STAGE, LOWER_IS_BETTER, Report
 from assistant.evaluation.scoring import CITED_WRONG, ERROR, FAILURES, RIGHT, STAGES, expected
 from assistant.evaluation.table import metric, summary
 from assistant.evaluation.verdict import Verdict
 from assistant.schema import Answer, Article
 
 _TEMPLATE = Path(__file__).with_name("page.html")
+GENERATOR = "article-assistant eval"
+"""What the page names as its maker, by which it is known when it is to be written over."""
 _TOLD = frozenset(FAILURES) - {CITED_WRONG, ERROR}
 """Stages whose detail says no more than the lines above it."""
 _AROUND = 240
@@ -34,6 +36,9 @@ class Shown:
     short: str
     rest: str
     after: str
+    cut_before: bool
+    """Whether the article goes on there."""
+    cut_after: bool
 
     @property
     def link(self) -> str:
@@ -77,6 +82,7 @@ def page(report: Report, comparison: Comparison | None, verdict: Verdict) -> str
         comparison=comparison,
         verdict=verdict,
         version=__version__,
+        generator=GENERATOR,
         summary=summary(report),
         groups={stage: [_row(report, comparison, name) for name in names] for stage, names in _groups().items()},
         stages=list(_stage_bars(report)),
@@ -103,13 +109,16 @@ def shown(answer: Answer) -> Iterator[Shown]:
             short=citation.quote[head:tail],
             rest=citation.quote[tail:],
             after=text[citation.end : citation.end + _AROUND],
+            cut_before=citation.start > _AROUND,
+            cut_after=citation.end + _AROUND < len(text),
         )
 
 
 def nearest(answer: Answer) -> Iterator[Shown]:
     """The best passage that was read, where nothing is cited."""
     for hit in answer.hits[:1]:
-        yield Shown(hit.article, hit.text, "", "", "", "")
+        start, end = hit.passage.start, hit.passage.end
+        yield Shown(hit.article, hit.text, "", "", "", "", start > 0, end < len(hit.article.text))
 
 
 def _until_a_word(text: str, *, start: int) -> str:
@@ -126,7 +135,7 @@ def _row(report: Report, comparison: Comparison | None, name: str) -> Row:
     trend = ""
     if value is not None and before is not None and metric(name, value) != metric(name, before):
         trend = "better" if (value < before) == (name in LOWER_IS_BETTER) else "worse"
-    return Row(name, METRICS[name], metric(name, value), metric(name, before) if before is not None else "", trend)
+    return Row(name, report.about(name), metric(name, value), metric(name, before) if before is not None else "", trend)
 
 
 def _stage_bars(report: Report) -> Iterator[Bar]:

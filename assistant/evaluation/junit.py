@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 from assistant.evaluation.report import Report
 from assistant.evaluation.scoring import ERROR, Result
 
+SUITE = "assistant eval"
+"""What the document names its tests, by which it is known when it is to be written over."""
 # What XML 1.0 cannot hold, even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -17,7 +19,7 @@ def document(report: Report) -> str:
     aside = [result for result in report.results if not result.counted]
     suite = ET.Element(
         "testsuite",
-        name="assistant eval",
+        name=SUITE,
         tests=str(len(report.results)),
         failures=str(len(report.failed) - len(report.errors)),
         errors=str(len(report.errors)),

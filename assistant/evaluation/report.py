@@ -12,15 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assistant.evaluation.scoring import (
-    ERROR,
-    STAGES,
-    Result,
-    cites,
-    exact_spans,
-    expected,
-    holds_quote,
-)
+from assistant.calibration import Bin, Diagnosis, diagnose
+from assistant.evaluation.scoring import ERROR, STAGES, Result, exact_spans, expected, holds_quote
 from assistant.schema import Answer
 
 METRICS = {
@@ -53,7 +46,6 @@ BY_STAGE = {
     "calibration": ("brier", "ece"),
     "latency": ("p50", "p95"),
 }
-_BINS = 10
 _DIGITS = 4
 
 
@@ -73,24 +65,6 @@ class MadeWith:
             "articles": self.articles,
             "models": dict(self.models),
             "settings": dict(self.settings),
-        }
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Answers that were given a confidence in `low` to `low` + .1: how many, how sure, and how many were right."""
-
-    low: float
-    count: int
-    confidence: float
-    right: float
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "low": round(self.low, 1),
-            "count": self.count,
-            "confidence": round(self.confidence, _DIGITS),
-            "right": round(self.right, _DIGITS),
         }
 
 
@@ -126,7 +100,8 @@ class Report:
             **_reading(asked),
             **_citation(asked),
             **_abstention(asked),
-            **self._calibration(),
+            "brier": self._diagnosis.brier if self._diagnosis else None,
+            "ece": self._diagnosis.calibration_error if self._diagnosis else None,
             **{f"p{share}": self._latency(share) for share in (50, 95)},
         }
 
@@ -149,38 +124,30 @@ class Report:
         return {stage: counts[stage] for stage in STAGES}
 
     @functools.cached_property
-    def reliability(self) -> list[Bin]:
+    def _diagnosis(self) -> Diagnosis | None:
+        """None if no case was asked."""
+        asked = [(r, r.answer.confidence) for r in self.counted if r.answer]
+        if not asked:
+            return None
+        return diagnose(
+            [sure for _, sure in asked],
+            [r.words for r, _ in asked],
+            weights=[r.case.weight for r, _ in asked],
+        )
+
+    @property
+    def reliability(self) -> tuple[Bin, ...]:
         """Bins of confidence that hold answers, lowest first: how sure the assistant was, how often its words held.
 
         What it held back counts too. In a case that wants silence no words are right.
         """
-        bins: dict[int, list[tuple[Result, Answer]]] = {}
-        for result in self.counted:
-            if result.answer:
-                place = min(int(result.answer.confidence * _BINS), _BINS - 1)
-                bins.setdefault(place, []).append((result, result.answer))
-        return [
-            Bin(
-                place / _BINS,
-                len(held),
-                _mean((r, answer.confidence) for r, answer in held) or 0.0,
-                _mean((r, r.words) for r, _ in held) or 0.0,
-            )
-            for place, held in sorted(bins.items())
-        ]
+        return self._diagnosis.bins if self._diagnosis else ()
 
-    def _calibration(self) -> dict[str, float | None]:
-        asked = [(r, r.answer.confidence) for r in self.counted if r.answer]
-        weights: dict[int, float] = {}
-        for result, confidence in asked:
-            place = min(int(confidence * _BINS), _BINS - 1)
-            weights[place] = weights.get(place, 0.0) + result.case.weight
-        total = sum(weights.values())
-        gaps = [weights[round(b.low * _BINS)] * abs(b.confidence - b.right) for b in self.reliability]
-        return {
-            "brier": _mean((r, (confidence - r.words) ** 2) for r, confidence in asked),
-            "ece": math.fsum(gaps) / total if total else None,
-        }
+    def about(self, name: str) -> str:
+        """The meaning of a metric; of what was not read no place is known."""
+        read = self.made_with.settings.get("read")
+        depth = int(name.removeprefix("hit@")) if name.startswith("hit@") else 0
+        return METRICS[name] + (f"; only {read} are read, so this is hit@{read}" if read and read < depth else "")
 
     def _latency(self, share: int) -> float | None:
         """Milliseconds, by nearest rank."""
@@ -208,7 +175,10 @@ class Report:
                 for tag, (right, count, share) in self.tags.items()
             },
             "stages": self.stages,
-            "reliability": [b.to_dict() for b in self.reliability],
+            "reliability": [
+                {"count": b.count, "confidence": round(b.probability, _DIGITS), "right": round(b.right, _DIGITS)}
+                for b in self.reliability
+            ],
             "made_with": self.made_with.to_dict(),
             "cases": [_to_dict(result) for result in self.results],
             "timings_ms": {**latency, "cases": {id_: round(1000 * s, 1) for id_, s in self.seconds.items()}},
@@ -256,7 +226,7 @@ def _mean(values: Iterable[tuple[Result, float]]) -> float | None:
 
 
 def _retrieval(asked: _Asked) -> dict[str, float | None]:
-    sought = [result for result, _ in asked if not result.case.abstain]
+    sought = [result for result, _ in asked if result.case.traceable and not result.case.abstain]
 
     def within(depth: int) -> float | None:
         return _mean((r, r.rank is not None and r.rank <= depth) for r in sought)
@@ -283,7 +253,7 @@ def _citation(asked: _Asked) -> dict[str, float | None]:
         return _mean((r, test(r, a)) for r, a in answered if wanted(r))
 
     return {
-        "cited": share(lambda r, a: cites(r.case, a), lambda r: bool(r.case.articles)),
+        "cited": share(lambda r, a: bool(r.cited), lambda r: r.cited is not None),
         "quoted": share(lambda r, a: holds_quote(r.case, a), lambda r: bool(r.case.quote)),
         "exact": share(lambda r, a: exact_spans(a), lambda r: True),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from assistant.assistant import Assistant
@@ -24,11 +24,14 @@ def run(
 ) -> Report:
     """Asks the cases in order; the same index, models and settings give the same report but for its times.
 
-    `progress(done, total)` is called after each case. A question that cannot be asked is an error of its case. Raises
-    NothingToEvaluate if no case could pass or fail, and what `Assistant.ask` raises of the index and the models.
+    `progress(done, total)` is called after each case. A question that cannot be asked is an error of its case. One
+    question is asked beforehand and not counted, so that no time holds the loading of models. Raises NothingToEvaluate
+    if no case could pass or fail, and what `Assistant.ask` raises of the index and the models.
     """
     articles = assistant.articles()
-    known = names_of(articles)
+    known = by_name(articles)
+    if any(not case.draft for case in cases):
+        assistant.ask("Is the reader loaded?")
     results, seconds = [], {}
     for done, case in enumerate(cases, 1):
         started = time.perf_counter()
@@ -46,11 +49,20 @@ def run(
 
 def names_of(articles: Sequence[Article]) -> set[str]:
     """All names under which a case may expect one of the articles."""
-    return {name for article in articles for name in (article.location, article.id, article.url) if name}
+    return set(by_name(articles))
 
 
-def ask(assistant: Assistant, case: Case, known: Collection[str]) -> Result:
-    """The result of one case; `known` are the names under which the corpus has its articles.
+def by_name(articles: Sequence[Article]) -> dict[str, list[Article]]:
+    """By file name, id and address; articles of several sources may share a file name."""
+    found: dict[str, list[Article]] = {}
+    for article in articles:
+        for name in {article.location, article.id, article.url} - {""}:
+            found.setdefault(name, []).append(article)
+    return found
+
+
+def ask(assistant: Assistant, case: Case, known: Mapping[str, Sequence[Article]]) -> Result:
+    """The result of one case; `known` are the corpus's articles by_name.
 
     Of the hits of its answer the best one is kept.
     """
@@ -58,13 +70,14 @@ def ask(assistant: Assistant, case: Case, known: Collection[str]) -> Result:
         return Result(case, None, DRAFT, "a draft: look at it, then remove the line `draft: true`")
     if case.articles and not any(name in known for name in case.articles):
         return Result(case, None, STALE, f"not in the corpus: {', '.join(case.articles)}")
+    expected = [article for name in case.articles for article in known.get(name, ())]
     where = {"since": case.since, "until": case.until, "source": case.source or None}
     try:
         answer, free = assistant.ask_at((None, 0.0), case.question, case.history, **where)  # type: ignore[arg-type]
-        result = judge(case, answer, free)
+        result = judge(case, answer, free, articles=expected)
         if result.stage == NOT_RETRIEVED:
             beyond = assistant.search(answer.asked, assistant.settings.candidates, **where)  # type: ignore[arg-type]
-            result = judge(case, answer, free, beyond)
+            result = judge(case, answer, free, beyond, expected)
     except InputError as error:
         return Result(case, None, ERROR, " ".join(str(error).split()))
     # Each hit brings its whole article along: kept, the hits of thousands of cases would fill the memory.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assistant.errors import InvalidCases
 from assistant.evaluation.cases import Case
@@ -57,6 +57,8 @@ class Result:
     """1 if the words are one of the expected ones as SQuAD compares them, else 0; None where no `answers` are named."""
     f1: float | None = None
     """The words' token F1 with the nearest of the expected ones, as SQuAD defines it."""
+    cited: bool | None = None
+    """Whether an expected article is cited; None where none is expected, or none was given an answer."""
 
     @property
     def right(self) -> bool:
@@ -67,27 +69,37 @@ class Result:
         return self.stage not in (STALE, DRAFT)
 
 
-def judge(case: Case, answer: Answer, free: Answer | None = None, beyond: Sequence[Hit] = ()) -> Result:
+def judge(
+    case: Case,
+    answer: Answer,
+    free: Answer | None = None,
+    beyond: Sequence[Hit] = (),
+    articles: Sequence[Article] = (),
+) -> Result:
     """`answer` is what the assistant says; `free` what it says with threshold 0, where it abstained.
 
     `beyond` are hits that were found but not read: they tell a passage that was not retrieved from one that was not
-    read. Without them, what was not read counts as not retrieved. Raises InvalidCases if the case's regular expression
-    does not come to an end within a second.
+    read. Without them, what was not read counts as not retrieved. `articles` are those of the corpus that the case may
+    name: of a copy that has no hit of its own, an answer tells the id only. Raises InvalidCases if the case's regular
+    expression does not come to an end within a second.
     """
     free = free if free is not None and answer.abstained else answer
     said = _said(free)
-    words = words_right(case, free)
-    stage = _stage(case, answer, free, beyond)
+    named = with_ids(case, [*articles, *_found(answer, beyond)])
+    words = words_right(named, free)
+    stage = _stage(named, answer, free, beyond)
+    cited = cites(named, answer)
     return Result(
         case=case,
         answer=answer,
         stage=stage,
-        detail="" if stage == RIGHT else _detail(case, answer, stage, said),
+        detail="" if stage == RIGHT else _detail(case, answer, stage, said, article_cited=cited),
         words=words,
         given=said,
-        rank=evidence_rank(case, answer.hits),
+        rank=evidence_rank(named, answer.hits),
         exact=max((float(_tokens(said) == _tokens(a)) for a in case.answers), default=None),
         f1=max((token_f1(said, a) for a in case.answers), default=None),
+        cited=cited if case.articles and not answer.abstained else None,
     )
 
 
@@ -101,7 +113,7 @@ def words_right(case: Case, answer: Answer) -> bool:
         return False
     if case.worded:
         return _says(case, answer)
-    return holds_quote(case, answer) if case.quote else cites(case, answer)
+    return holds_quote(case, answer) if case.quote else cites(with_ids(case, _found(answer)), answer)
 
 
 def _stage(case: Case, answer: Answer, free: Answer, beyond: Sequence[Hit]) -> str:
@@ -110,9 +122,9 @@ def _stage(case: Case, answer: Answer, free: Answer, beyond: Sequence[Hit]) -> s
     words = words_right(case, answer)
     if words and cites(case, answer) and holds_quote(case, answer) and exact_spans(answer):
         return RIGHT
-    if evidence_rank(case, answer.hits) is None:
+    if case.traceable and evidence_rank(case, answer.hits) is None:
         return NOT_READ if any(is_evidence(case, hit) for hit in beyond) else NOT_RETRIEVED
-    if not words and _passed_over(case, answer.hits):
+    if case.traceable and not words and _passed_over(case, answer.hits):
         return NOT_READ
     if words:
         return CITED_WRONG
@@ -125,16 +137,28 @@ def _stage(case: Case, answer: Answer, free: Answer, beyond: Sequence[Hit]) -> s
 
 def is_evidence(case: Case, hit: Hit) -> bool:
     """A passage of one of the case's articles; where it names none, a passage that holds what is expected."""
-    return names_article(case, hit.article) if case.articles else holds(case, hit.text)
+    if not case.articles:
+        return holds(case, hit.text)
+    return names_article(case, hit.article) or not set(hit.copies).isdisjoint(case.articles)
 
 
 def names_article(case: Case, article: Article) -> bool:
     return not {article.location, article.id, article.url}.isdisjoint(case.articles)
 
 
+def with_ids(case: Case, articles: Iterable[Article]) -> Case:
+    """The case, its articles named by their ids too: copies are told by nothing else."""
+    ids = dict.fromkeys(article.id for article in articles if names_article(case, article))
+    return replace(case, articles=tuple(dict.fromkeys((*case.articles, *ids))))
+
+
+def _found(answer: Answer, beyond: Sequence[Hit] = ()) -> list[Article]:
+    return [hit.article for hit in (*answer.hits, *beyond)]
+
+
 def evidence_rank(case: Case, hits: Sequence[Hit]) -> int | None:
-    """From 1."""
-    if case.abstain:
+    """From 1; None also where the case does not say what evidence is."""
+    if case.abstain or not case.traceable:
         return None
     return next((rank for rank, hit in enumerate(hits, 1) if is_evidence(case, hit)), None)
 
@@ -165,8 +189,8 @@ def holds(case: Case, text: str) -> bool:
 
 
 def normalised(text: str) -> str:
-    """Lower case, without punctuation at the ends, articles (a, an, the) and words of approximation in front."""
-    text = " ".join(re.sub(r"[“”\"‘]", "", text.lower().replace("’", "'")).split()).strip(_AT_THE_ENDS)
+    """Folded, without punctuation at the ends, articles (a, an, the) and words of approximation in front."""
+    text = " ".join(fold(text).replace('"', "").split()).strip(_AT_THE_ENDS)
     while match := _APPROXIMATE.match(text):
         text = text[match.end() :].strip(_AT_THE_ENDS)
     return text
@@ -179,7 +203,7 @@ def fold(text: str) -> str:
 
 
 def _holds_words(folded: str, expected: str) -> bool:
-    wanted = re.escape(fold(normalised(expected)))
+    wanted = re.escape(normalised(expected))
     return bool(re.search(rf"(?<!\w){wanted}(?!\w)", folded))
 
 
@@ -202,12 +226,15 @@ def _says(case: Case, answer: Answer) -> bool:
 
 
 def _number_fits(case: Case, text: str) -> list[bool]:
-    """For each number of the text; years beside another number are not meant, unless a year is expected."""
+    """For each number of the text; years beside another number are not meant, unless it must be a year that fits."""
     if case.number is None:
         return []
     found = numbers(text)
+    plain = [figure for figure in found if not figure.year]
     if not 1000 <= case.number.value < 2100:
-        found = [figure for figure in found if not figure.year] or found
+        found = plain or found
+    elif any(case.number.fits(figure.value) for figure in plain):
+        found = plain
     return [case.number.fits(figure.value) for figure in found]
 
 
@@ -288,11 +315,11 @@ def _either(alternatives: Sequence[str], most: int) -> str:
     return " or ".join(alternatives[:most]) + (f" or {more} more" if more > 0 else "")
 
 
-def _detail(case: Case, answer: Answer, stage: str, said: str) -> str:
+def _detail(case: Case, answer: Answer, stage: str, said: str, *, article_cited: bool) -> str:
     if stage == CITED_WRONG:
         if not exact_spans(answer):
             return "a quote is not the article's own text"
-        wanted = _either(case.quote if cites(case, answer) else case.articles, _ALTERNATIVES_SHOWN)
+        wanted = _either(case.quote if article_cited else case.articles, _ALTERNATIVES_SHOWN)
         cited = ", ".join(dict.fromkeys(c.article.location or c.article.id for c in answer.citations))
         return f"expected a citation of {wanted}, cited {cited}"
     given = f'would have said "{said}"' if answer.abstained and said else f'got "{said}"' if said else "got nothing"

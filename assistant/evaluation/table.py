@@ -84,7 +84,7 @@ def _metrics(report: Report, comparison: Comparison | None) -> Table:
             cells = [stage if name == names[0] else "", name, metric(name, report.metrics[name])]
             if comparison:
                 cells.append(metric(name, comparison.metrics.get(name)))
-            _add(table, *cells, METRICS[name])
+            _add(table, *cells, report.about(name))
     return table
 
 

@@ -11,23 +11,26 @@ _SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9
 _SHORT = {"mn": 10**6, "mln": 10**6, "bn": 10**9, "bln": 10**9, "tn": 10**12, "trn": 10**12}
 _SUFFIXES = {**_SHORT, "k": 10**3, "m": 10**6}
 """A letter counts only where it stands at the number: 3m is three million, 3 m is a length."""
-_SMALL = {
-    word: value
-    for value, word in enumerate(
-        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-        seventeen eighteen nineteen""".split()
-    )
-} | dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
+_UNITS = dict(zip("one two three four five six seven eight nine".split(), range(1, 10), strict=True))
+_TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
+_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_SMALL = {"zero": 0} | _UNITS | _TENS | dict(zip(_TEENS, range(10, 20), strict=True))
 
 # 387,000 and 387 000 with an unbreakable or thin space; 0.387; .5
 _GAP = "[,\u00a0\u2009\u202f]"
 _DIGITS = rf"(?:\d{{1,3}}(?:{_GAP}\d{{3}})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
+_LONGEST = 40
+"""Characters of a figure's digits: no fact is counted more finely, and what is longer would not fit a Decimal."""
 _SCALE = "|".join(_SCALES)
+_BELOW_HUNDRED = rf"(?:(?:{'|'.join(_TENS)})[\s-](?:{'|'.join(_UNITS)})|{'|'.join(_SMALL)})\b"
+# Two hundred and five, but not the three of "two hundred and three hundred".
+_BELOW_THOUSAND = rf"{_BELOW_HUNDRED}(?:[\s-]hundred\b(?:\s(?:and\s)?{_BELOW_HUNDRED}(?![\s-](?:hundred|dozen)\b))?)?"
+_PART = re.compile(rf"\b(?P<few>{_BELOW_THOUSAND})(?P<scales>(?:[\s-](?:{_SCALE})\b){{0,3}})", re.IGNORECASE)
 _NUMBER = re.compile(
     rf"(?<![\w.])(?P<sign>[-−](?<![\w.][-−]))?(?P<digits>{_DIGITS})(?:(?P<letter>[km])\b|[\s-]?(?P<short>{'|'.join(_SHORT)})\b)?"
-    rf"(?P<scales>(?:[\s-]?(?:{_SCALE})\b)*)(?![^\W_])"
-    rf"|\b(?P<part>half an?|an?)\s(?P<few>(?:{_SCALE})(?:\s(?:{_SCALE}))*)\b"
-    rf"|\b(?P<spelled>(?:{'|'.join(_SMALL)})(?:(?:-|\s(?:and\s)?)(?:{'|'.join(_SMALL)}|{_SCALE}))*)\b",
+    rf"(?P<scales>(?:[\s-]?(?:{_SCALE})\b){{0,3}})(?![^\W_])"
+    rf"|\b(?P<part>half an?|an?)\s(?P<few>(?:{_SCALE})(?:\s(?:{_SCALE})){{0,2}})\b"
+    rf"|\b(?P<spelled>(?:{'|'.join(_SMALL)})\b(?:(?:-|\s(?:and\s)?)(?:{'|'.join(_SMALL)}|{_SCALE})\b)*)",
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"1[0-9]{3}|20[0-9]{2}")
@@ -44,9 +47,16 @@ class Figure:
 def numbers(text: str) -> list[Figure]:
     """In order: "387,000", "387 thousand", "0.387 million", "28.9bn", "US$56,200", "twenty-five", "half a million".
 
-    A percent sign changes nothing: 87% is 87. Names and ordinals (M9, 5G, 1990s, 21st) are no numbers.
+    A percent sign changes nothing: 87% is 87. Names and ordinals (M9, 5G, 1990s, 21st) are no numbers, and neither are
+    more digits than anyone counts.
     """
-    return [_figure(match) for match in _NUMBER.finditer(text)]
+    found: list[Figure] = []
+    for match in _NUMBER.finditer(text):
+        if match["spelled"]:
+            found += (Figure(Decimal(value)) for value in _spelled(match["spelled"]))
+        elif len(match["digits"] or "") <= _LONGEST:
+            found.append(_figure(match))
+    return found
 
 
 def _figure(match: re.Match[str]) -> Figure:
@@ -54,10 +64,8 @@ def _figure(match: re.Match[str]) -> Figure:
         value = Decimal(re.sub(_GAP, "", match["digits"])) * (-1 if match["sign"] else 1)
         value *= _SUFFIXES.get((match["letter"] or match["short"] or "").lower(), 1) * _product(match["scales"])
         return Figure(value, bool(_YEAR.fullmatch(match.group())))
-    if match["part"]:
-        half = match["part"].lower().startswith("half")
-        return Figure(Decimal("0.5" if half else 1) * _product(match["few"]))
-    return Figure(_spelled(match["spelled"]))
+    half = match["part"].lower().startswith("half")
+    return Figure(Decimal("0.5" if half else 1) * _product(match["few"]))
 
 
 def _product(scales: str) -> int:
@@ -67,18 +75,27 @@ def _product(scales: str) -> int:
     return product
 
 
-def _spelled(phrase: str) -> Decimal:
-    """Two hundred and five thousand: 200 + 5, times 1,000."""
-    total = current = 0
-    for word in re.findall(r"[a-z]+", phrase.lower()):
-        if word in _SMALL:
-            current += _SMALL[word]
-        elif word in ("hundred", "dozen"):
-            current = max(current, 1) * _SCALES[word]
-        elif word in _SCALES:
-            # Two hundred thousand million: what is said so far is counted in millions.
-            total, current = (total or 0) + max(current, 1) * _SCALES[word], 0
-    return Decimal(total + current)
+def _spelled(phrase: str) -> list[int]:
+    """Two hundred and five thousand is one number, three and five are two: only what lies below a scale adds to it."""
+    found: list[int] = []
+    scale = 1
+    for part in _PART.finditer(phrase):
+        value = _below_thousand(part["few"]) * _product(part["scales"])
+        if 0 < value < scale:
+            found[-1] += value
+        else:
+            found.append(value)
+        scale = _product(part["scales"])
+    return found
+
+
+def _below_thousand(few: str) -> int:
+    hundreds, _, rest = few.lower().rpartition("hundred")
+    return 100 * _sum(hundreds) + _sum(rest)
+
+
+def _sum(words: str) -> int:
+    return sum(_SMALL.get(word, 0) for word in re.findall("[a-z]+", words))
 
 
 _MONTHS = "January February March April May June July August September October November December".split()
@@ -110,7 +127,7 @@ class Day:
         year, month, day = (int(part) if part else None for part in match.groups())
         from datetime import date
 
-        date(year or 1, month or 1, day or 1)
+        date(int(match[1]), 1 if month is None else month, 1 if day is None else day)
         return cls(year, month, day)
 
     def __str__(self) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from assistant.errors import InvalidSetting
 from assistant.evaluation.baseline import Comparison
+from assistant.evaluation.cases import Case
 from assistant.evaluation.report import LOWER_IS_BETTER, METRICS, Report
 
 PASS, FAIL, COULD_NOT = 0, 1, 3
@@ -42,6 +43,15 @@ def parse_limits(text: str) -> dict[str, float]:
     return limits
 
 
+def check_tags(limits: Mapping[str, float], cases: Iterable[Case]) -> None:
+    """Raises InvalidSetting for a limit on a tag that no case has which could count."""
+    tags = {tag for case in cases if not case.draft for tag in case.tags}
+    for tag in (name.removeprefix(_TAG) for name in limits if name.startswith(_TAG)):
+        if tag not in tags:
+            known = ", ".join(f"{_TAG}{tag}" for tag in sorted(tags)) or "none"
+            raise InvalidSetting(f"no case that counts has the tag {tag!r}; these have: {known}")
+
+
 def decide(
     report: Report,
     comparison: Comparison | None = None,
@@ -52,7 +62,7 @@ def decide(
 ) -> Verdict:
     """What was asked for decides: a baseline, limits, or (`every_case`) that no case fails. An error never passes.
 
-    Raises InvalidSetting for a limit that no case measures.
+    A limit that nothing measured is missed.
     """
     reasons = [reason for name, limit in (limits or {}).items() if (reason := _missed(report, name, limit))]
     if comparison and len(comparison.broke) > max_regressions:
@@ -72,11 +82,10 @@ def _missed(report: Report, name: str, limit: float) -> str:
     if name.startswith(_TAG):
         tag = name.removeprefix(_TAG)
         if tag not in report.tags:
-            known = ", ".join(f"{_TAG}{tag}" for tag in report.tags) or "none"
-            raise InvalidSetting(f"no case that counts has the tag {tag!r}; these have: {known}")
+            return f"{name} is not measured: no case that counts has the tag"
         value = report.tags[tag][2]
     if value is None:
-        raise InvalidSetting(f"no case measures {name}; it means: {METRICS[name]}")
+        return f"{name} is not measured by any case; it means: {METRICS[name]}"
     if name in LOWER_IS_BETTER:
         return f"{name} is {value:.4g}, above {limit:g}" if value > limit else ""
     return f"{name} is {value:.4g}, below {limit:g}" if value < limit else ""
