@@ -12,6 +12,7 @@ import functools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,6 +36,9 @@ _QUESTION_TOKENS = 64
 _BATCH = 12
 _TRIED = 20
 """Best spans looked at until one says more than the question does."""
+
+_KEPT = 4
+"""Spans of a text that are kept: words that many texts give as their second choice may still be the likeliest."""
 
 _NO_SPAN = -99.0
 _CURRENCY = re.compile(r"(?:\b[A-Z]{1,2})?[$€£¥]$")
@@ -191,13 +195,20 @@ def best_span(start: Logits, end: Logits, encoding: Encoding, text: str, asked: 
         return Span(0, 0, "", _NO_SPAN)
     first, last = inside[0], inside[-1] + 1
     nothing = float(start[0] + end[0])
+    found: dict[str, Span] = {}
     for a, b, total in _likeliest(start[first:last], end[first:last]):
         begin, stop = _whole_words(text, encoding.offsets[first + a][0], encoding.offsets[first + b][1])
-        if "\n" in text[begin:stop]:
+        words = text[begin:stop]
+        if "\n" in words or words in found:
             continue
-        if any(stem(word.text) not in asked for word in content_words(text[begin:stop])):
-            return Span(begin, stop, text[begin:stop], total - nothing)
-    return Span(0, 0, "", _NO_SPAN)
+        if any(stem(word.text) not in asked for word in content_words(words)):
+            found[words] = Span(begin, stop, words, total - nothing)
+        if len(found) == _KEPT:
+            break
+    if not found:
+        return Span(0, 0, "", _NO_SPAN)
+    best, *others = found.values()
+    return replace(best, others=tuple(others))
 
 
 def _likeliest(start: Logits, end: Logits) -> Iterator[tuple[int, int, float]]:

@@ -138,6 +138,8 @@ class Span:
     end: int
     text: str
     score: float
+    others: tuple[Span, ...] = ()
+    """The next best spans of the same text, best first."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -70,6 +71,28 @@ def test_articles_that_say_the_same_are_cited_together() -> None:
     assert {citation.article.id for citation in given_.citations} == {"bridge", "also"}
     assert [citation.number for citation in given_.citations] == [1, 2]
     assert "Mara Lind [1][2]" in given_.text
+
+
+def test_words_that_more_passages_give_win_over_a_span_that_says_more() -> None:
+    third = Article("third", "A bridge's birthday", "The bridge over the Orve is old. Mara Lind opened it in 2019.")
+    longer = (hit(BRIDGE), span(BRIDGE, "Mara Lind opened the bridge", 8.1))
+    shorter = [(hit(a), span(a, "Mara Lind", 8.0)) for a in (ALSO, third)]
+    assert answer(WHO, [longer, *shorter], KNOWN).short == "Mara Lind"
+    assert answer(WHO, [longer], KNOWN).short == "Mara Lind opened the bridge"
+
+
+def test_the_second_choice_of_two_passages_wins_over_the_first_of_one() -> None:
+    def both(article: Article, first: str) -> tuple[Hit, Span]:
+        return hit(article), replace(span(article, first, 5.1), others=(span(article, "Mara Lind", 5.0),))
+
+    found = [both(BRIDGE, "Mara Lind opened the bridge over the Orve"), both(ALSO, "Orve was opened by Mara Lind")]
+    assert answer(WHO, found, KNOWN).short == "Mara Lind"
+
+
+def test_many_weak_passages_do_not_outvote_a_sure_one() -> None:
+    others = [Article(f"o{i}", "Mayors", f"{i}. The mayor Tor Vann spoke.") for i in range(12)]
+    found = [(hit(BRIDGE), span(BRIDGE, "Mara Lind", 9.0)), *((hit(a, 0.3), span(a, "Tor Vann", -1.0)) for a in others)]
+    assert answer(WHO, found, KNOWN).short == "Mara Lind"
 
 
 def test_a_copy_corroborates_nothing() -> None:

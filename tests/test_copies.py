@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant import Article, Assistant
-from assistant.chat import evidence_markup
+from assistant.chat.markup import evidence_markup
 from assistant.cli import _print_answer
 from assistant.copies import signatures, stories
 
