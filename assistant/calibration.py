@@ -92,7 +92,7 @@ def _has_fields(raw: Any) -> bool:
 SHIPPED = Calibration(
     bias=-3.458,
     weights={"span": 0.227, "dense": 1.258, "lexical": 2.509, "covered": 0.0, "unmentioned": -0.043, "explains": 1.143},
-    threshold=0.35,
+    threshold=0.45,
 )
 
 

@@ -89,7 +89,9 @@ def test_a_long_question_leaves_room_for_the_text(reader: Reader) -> None:
 
 def test_an_answer_behind_a_long_text_s_first_half_is_found(reader: Reader) -> None:
     text = "The town lies in a valley where little happens in winter. " * 15 + BRIDGE
-    assert "Mara Lind" in reader.read("Who opened the bridge over the Orve?", [text])[0].text
+    span = reader.read("Who opened the bridge over the Orve?", [text])[0]
+    assert "Lind" in span.text
+    assert span.start > len(text) // 2
 
 
 def test_the_shipped_model_is_small(reader: Reader) -> None:

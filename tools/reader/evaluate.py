@@ -159,7 +159,15 @@ def squad2_at(predictions: list[Prediction], threshold: float) -> dict[str, floa
         ]
         return 100 * float(np.mean(got))
 
-    return {"threshold": threshold, "em": mean(exact), "f1": mean(f1)}
+    answerable = [p.best(f1) if p.score > threshold else 0.0 for p in predictions if p.answerable]
+    refused = [p.score <= threshold for p in predictions if not p.answerable]
+    return {
+        "threshold": threshold,
+        "em": mean(exact),
+        "f1": mean(f1),
+        "has_answer_f1": 100 * float(np.mean(answerable)),
+        "no_answer_accuracy": 100 * float(np.mean(refused)),
+    }
 
 
 def best_threshold(predictions: list[Prediction]) -> float:
