@@ -125,10 +125,18 @@ def _cite_button(number: int, article: Article, *, near: bool = False) -> str:
 
 
 def _also(citation: Citation) -> str:
+    """In how many other outlets the story appeared, else how many further articles say the same."""
+    if citation.elsewhere:
+        return _elsewhere(citation)
     count = len(citation.also)
     return (
         f" · {count} further article{'s' if count > 1 else ''} say{'' if count > 1 else 's'} the same" if count else ""
     )
+
+
+def _elsewhere(citation: Citation) -> str:
+    names = html.escape(", ".join(citation.outlets), quote=True)
+    return f" · <span title='{names}'>{citation.elsewhere}</span>" if citation.elsewhere else ""
 
 
 def _confidence(confidence: float) -> str:
@@ -208,22 +216,29 @@ def evidence_markup(answer: Answer, around: int = _MOST_AROUND, today: date | No
     """A section per citation, or per nearest passage where the assistant abstained: the article, the words marked."""
     if answer.abstained:
         return "".join(
-            _source(number, hit.article, hit.passage.start, hit.passage.end, around, today, near=True)
+            _source(
+                number, hit.article, hit.passage.start, hit.passage.end, around, _where(hit.article, today), near=True
+            )
             for number, hit in enumerate(answer.hits[:NEAREST], 1)
         )
     return "".join(
-        _source(citation.number, citation.article, citation.start, citation.end, around, today)
+        _source(
+            citation.number,
+            citation.article,
+            citation.start,
+            citation.end,
+            around,
+            f"{_where(citation.article, today)}{_elsewhere(citation)}",
+        )
         for citation in answer.citations
     )
 
 
-def _source(
-    number: int, article: Article, start: int, end: int, around: int, today: date | None, *, near: bool = False
-) -> str:
+def _source(number: int, article: Article, start: int, end: int, around: int, where: str, *, near: bool = False) -> str:
     kind = "source near" if near else "source"
     return (
         f"<article class='{kind}' data-number='{number}'><header><h3><span class='number'>[{number}]</span> "
-        f"{html.escape(article.title)}</h3><div class='where'>{_where(article, today)}</div></header>"
+        f"{html.escape(article.title)}</h3><div class='where'>{where}</div></header>"
         f"<div class='text'>{_marked(article.text, start, end, around)}</div></article>"
     )
 
