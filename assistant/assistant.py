@@ -139,6 +139,13 @@ class Assistant:
             index = self._index()
             return index.catalog.articles(index.generation)
 
+    def count(self, *, since: Day = None, until: Day = None, source: str | None = None) -> int:
+        """How many articles meet the filters, as `ask` takes them. Raises InvalidSetting, IndexMissing."""
+        where = make_filter(since, until, source)
+        with self._lock:
+            index = self._index()
+            return index.catalog.matching(index.generation, where)
+
     def article(self, name: str) -> Article:
         """By id, the beginning of an id, or file name. Raises UnknownArticle."""
         with self._lock:

@@ -436,12 +436,18 @@ class Catalog:
 
     def counts(self, generation: int) -> tuple[int, int]:
         """(articles, passages)"""
-        articles = self._one(f"select count(*) from articles where {_ALIVE}", {"generation": generation})
         passages = self._one(
             f"select count(*) from passages join articles on articles.row = article_row where {_ALIVE}",
             {"generation": generation},
         )
-        return articles, passages
+        return self.matching(generation), passages
+
+    def matching(self, generation: int, where: Filter = Filter()) -> int:
+        """How many articles meet the filter."""
+        conditions, parameters = _filter_sql(where)
+        return self._one(
+            f"select count(*) from articles where {_ALIVE}{conditions}", {"generation": generation, **parameters}
+        )
 
     def articles(self, generation: int) -> list[Article]:
         rows = self._read(

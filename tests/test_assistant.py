@@ -109,6 +109,15 @@ BOUNDS: list[tuple[Any, Any, str | None, set[str]]] = [
 ]
 
 
+def test_filters_say_how_many_articles_they_leave(open_assistant: Opener) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    assert assistant.count() == 3
+    assert assistant.count(since="2024-05-10") == 2
+    assert assistant.count(since="2024-05-10", source="Evening Lamp") == 1
+    assert assistant.count(until="2024-02-29") == 0
+
+
 def test_bounds_are_inclusive_days_that_an_undated_article_never_meets(open_assistant: Opener, corpus: Path) -> None:
     (corpus / "undated.md").write_text("---\ntitle: Undated\n---\n\nA bridge of no date.\n")
     assistant = open_assistant()

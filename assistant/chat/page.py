@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from assistant.assistant import Assistant, make_filter
+from assistant.assistant import Assistant
 from assistant.chat import articles, past, regression
 from assistant.chat.examples import example_questions
 from assistant.chat.export import FILTERS
@@ -23,7 +23,6 @@ from assistant.chat.markup import conversation_markup, welcome_markup
 from assistant.chat.turns import ShownTurn, from_browser, history, to_browser
 from assistant.errors import AssistantError, IndexMissing
 from assistant.questions import LENGTH_LIMIT
-from assistant.schema import Article, Filter
 
 _HERE = Path(__file__).parent
 CSS = (_HERE / "page.css").read_text(encoding="utf-8")
@@ -153,7 +152,7 @@ def _asking(gr: Any, assistant: Assistant, head: Any, welcome: str) -> _Parts:
 
 
 def _head(assistant: Assistant) -> str:
-    count = assistant.status()["articles"]
+    count = assistant.count()
     noun = "article" if count == 1 else "articles"
     return (
         "<h1>Article Assistant</h1>"
@@ -261,20 +260,12 @@ def matching_markup(assistant: Assistant, filters: dict[str, str]) -> str:
     """Raises InvalidSetting for a day that is none, IndexMissing."""
     if not filters:
         return ""
-    where = make_filter(filters.get("since"), filters.get("until"), filters.get("source"))
-    every = assistant.articles()
-    count = sum(_meets(article, where) for article in every)
-    told = f"{count} of {len(every)} articles" if count else f"None of the {len(every)} articles"
+    count, every = assistant.count(**filters), assistant.count()
+    told = f"{count} of {every} articles" if count else f"None of the {every} articles"
     return (
         f"<p class='hint' role='status'>{told} can answer. "
         "<button type='button' class='minor' data-unfilter>Clear the filters</button></p>"
     )
-
-
-def _meets(article: Article, where: Filter) -> bool:
-    after = where.since is None or (article.published is not None and article.published >= where.since)
-    before = where.until is None or (article.published is not None and article.published <= where.until)
-    return after and before and where.source in (None, article.source)
 
 
 def _loader(gr: Any, assistant: Assistant, render: Callable[..., str]) -> Callable[..., tuple[Any, ...]]:
