@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assistant.errors import AssistantError, IndexDamaged, IndexMismatch, IndexMissing, IndexUnusable
-from assistant.schema import LIST_DIGEST, Article, Filter, Passage, Source, Split, Validator
+from assistant.schema import LIST_DIGEST, Article, Filter, Passage, Source, Split, Validator, iso
 
 SCHEMA_VERSION = 2
 """Kept in the file (`user_version`); raise it when an older version could not read what this one writes."""
@@ -340,8 +340,8 @@ class Catalog:
         row = self._db.execute(
             "insert into articles values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?)",
             (article.id, source_key, article.location, file_hash, article.title, article.source, article.author,
-             _iso(article.published), article.url, article.language, article.licence, article.text, sentences, born,
-             _iso(article.updated), _iso(article.fetched)),
+             iso(article.published), article.url, article.language, article.licence, article.text, sentences, born,
+             iso(article.updated), iso(article.fetched)),
         ).lastrowid  # fmt: skip
         for passage, key in zip(split.passages, vector_keys, strict=True):
             passage_row = self._db.execute(
@@ -565,10 +565,6 @@ def _source(key: str, place: str, kind: str, options: str, synced: str | None) -
         bool(chosen.get("allow_private")),
         datetime.fromisoformat(synced) if synced else None,
     )
-
-
-def _iso(day: date | None) -> str | None:
-    return day.isoformat() if day else None
 
 
 def _date(text: str | None) -> date | None:

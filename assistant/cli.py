@@ -151,8 +151,7 @@ def list_(options: dict[str, Any], *, as_json: bool) -> None:
         return
     width = max((len(article.id) for article in articles), default=0)
     for article in articles:
-        day = article.published.isoformat() if article.published else "no date   "
-        click.echo(f"{day}  {article.id:<{width}}  {article.title}")
+        click.echo(f"{article.day or 'no date   '}  {article.id:<{width}}  {article.title}")
     click.echo(f"{len(articles)} articles", err=True)
 
 
@@ -536,8 +535,7 @@ def _print_json(value: object) -> None:
 
 
 def _heading(article: Article) -> str:
-    day = article.published.isoformat() if article.published else ""
-    return " · ".join(part for part in (article.title, article.source, day) if part)
+    return " · ".join(part for part in (article.title, article.source, article.day) if part)
 
 
 def _print_answer(answer: Answer) -> None:

@@ -34,6 +34,16 @@ class Article:
     fetched: date | None = None
     """The day on which this text was taken from the web."""
 
+    @property
+    def day(self) -> str:
+        """The day of publication as YYYY-MM-DD; empty if it is not known."""
+        return iso(self.published) or ""
+
+    @property
+    def link(self) -> str:
+        """The address, if it is one that a browser may open; else empty."""
+        return self.url if is_web_address(self.url) else ""
+
     def to_dict(self) -> dict[str, Any]:
         """The fields that identify an article to a reader (not its text), as JSON values."""
         return {
@@ -41,12 +51,16 @@ class Article:
             "title": self.title,
             "source": self.source,
             "author": self.author,
-            "published": _iso(self.published),
-            "updated": _iso(self.updated),
-            "fetched": _iso(self.fetched),
+            "published": iso(self.published),
+            "updated": iso(self.updated),
+            "fetched": iso(self.fetched),
             "url": self.url,
             "location": self.location,
         }
+
+
+def is_web_address(url: str) -> bool:
+    return url.startswith(("https://", "http://"))
 
 
 def host_of(url: str) -> str:
@@ -57,7 +71,7 @@ def host_of(url: str) -> str:
         return ""
 
 
-def _iso(day: date | None) -> str | None:
+def iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
 
@@ -212,7 +226,7 @@ class Answer:
         lines = [self.text]
         for citation in self.citations:
             article = citation.article
-            parts = (article.title, article.source, _iso(article.published), citation.elsewhere)
+            parts = (article.title, article.source, article.day, citation.elsewhere)
             lines.append(f"[{citation.number}] " + " · ".join(part for part in parts if part))
         return "\n".join(lines)
 

@@ -268,7 +268,7 @@ def _remembered_key(remembered: Mapping[str, Source], what: str | os.PathLike[st
     text = os.fspath(what)
     path = Path(text).expanduser()
     written = [text, str(path.resolve()), str(path.absolute())]
-    if text.lower().startswith(("http://", "https://")):
+    if sources.is_address(text):
         written.append(sources.named(text).key)
     for key in written:
         if key in remembered and key != CORPUS:

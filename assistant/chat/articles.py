@@ -14,9 +14,8 @@ from typing import Any
 
 from assistant.assistant import Assistant
 from assistant.chat.charts import by_outlet, over_time
-from assistant.chat.export import is_web_address
 from assistant.errors import AssistantError, IndexUnusable, InvalidSetting
-from assistant.schema import Article, SyncReport
+from assistant.schema import Article, SyncReport, is_web_address
 
 _MOST_ROWS = 300
 _COLUMNS = (("title", "Title"), ("source", "Outlet"), ("author", "Author"), ("published", "Published"))
@@ -218,11 +217,10 @@ def _column_head(name: str, label: str, by: str, *, falling: bool) -> str:
 
 def _row(article: Article) -> str:
     title = html.escape(article.title)
-    if is_web_address(article.url):
-        link = html.escape(article.url, quote=True)
+    if article.link:
+        link = html.escape(article.link, quote=True)
         title = f"<a href='{link}' target='_blank' rel='noopener noreferrer nofollow'>{title}</a>"
-    day = article.published.isoformat() if article.published else ""
-    cells = [title, *(html.escape(text) for text in (article.source, article.author, day))]
+    cells = [title, *(html.escape(text) for text in (article.source, article.author, article.day))]
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 

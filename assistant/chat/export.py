@@ -49,15 +49,10 @@ def query_string(turn: ShownTurn) -> str:
 
 
 def _footnote(article: Article) -> str:
-    day = article.published.isoformat() if article.published else ""
-    said = ", ".join(_escaped(part) for part in (article.title, article.author, article.source, day) if part)
-    if is_web_address(article.url) and not re.search(r"[\s<>]", article.url):
-        return f"{said}. <{article.url}>"
+    said = ", ".join(_escaped(part) for part in (article.title, article.author, article.source, article.day) if part)
+    if article.link and not re.search(r"[\s<>]", article.link):
+        return f"{said}. <{article.link}>"
     return f"{said}. {_escaped(article.location)}" if article.location else said
-
-
-def is_web_address(url: str) -> bool:
-    return url.startswith(("https://", "http://"))
 
 
 def _escaped(text: str) -> str:

@@ -10,7 +10,7 @@ import html
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from assistant.chat.export import as_json, is_web_address, markdown, query_string
+from assistant.chat.export import as_json, markdown, query_string
 from assistant.chat.turns import NEAREST, ShownTurn
 from assistant.questions import LENGTH_LIMIT
 from assistant.schema import Answer, Article, Citation
@@ -249,8 +249,8 @@ def _where(article: Article, today: date | None) -> str:
         age = age_of(article.published, today or date.today())  # noqa: DTZ011
         day = f"<time datetime='{article.published}'>{article.published}</time> ({age})"
     parts = [html.escape(part) for part in (article.source, article.author) if part] + [day]
-    if is_web_address(article.url):
-        link = html.escape(article.url, quote=True)
+    if article.link:
+        link = html.escape(article.link, quote=True)
         parts.append(f"<a href='{link}' target='_blank' rel='noopener noreferrer nofollow'>original page</a>")
     else:
         parts.append(html.escape(article.location))

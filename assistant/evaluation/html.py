@@ -40,11 +40,6 @@ class Shown:
     """Whether the article goes on there."""
     cut_after: bool
 
-    @property
-    def link(self) -> str:
-        """The article's address if it is one that a browser may open from here."""
-        return self.article.url if self.article.url.startswith(("https://", "http://")) else ""
-
 
 @dataclass(frozen=True)
 class Bar:

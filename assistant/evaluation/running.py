@@ -86,9 +86,7 @@ def ask(assistant: Assistant, case: Case, known: Mapping[str, Sequence[Article]]
 
 def made_with(assistant: Assistant, articles: Sequence[Article]) -> MadeWith:
     """What the answers depend on, besides the questions."""
-    identity = sorted(
-        [a.location, a.id, a.title, a.source, a.published.isoformat() if a.published else "", a.text] for a in articles
-    )
+    identity = sorted([a.location, a.id, a.title, a.source, a.day, a.text] for a in articles)
     settings = {name: value for name, value in asdict(assistant.settings).items() if name not in _NO_SETTING}
     calibration = json.dumps(asdict(assistant.calibration), sort_keys=True)
     settings |= {

@@ -37,6 +37,7 @@ __all__ = [
     "expanded",
     "given_listing",
     "holds",
+    "is_address",
     "items",
     "listing",
     "named",
@@ -47,6 +48,11 @@ __all__ = [
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 
 
+def is_address(text: str) -> bool:
+    """Whether a user means a place on the web; schemes may be written in capitals."""
+    return text.lower().startswith(("http://", "https://"))
+
+
 def named(
     what: str | os.PathLike[str], mapping: Mapping[str, str] | None = None, *, allow_private: bool = False
 ) -> Source:
@@ -55,7 +61,7 @@ def named(
     The mapping is for an export, and the permission for an address; other kinds do without.
     """
     text = os.fspath(what)
-    if text.lower().startswith(("http://", "https://")):
+    if is_address(text):
         from assistant.sources.web import checked_url
 
         try:
