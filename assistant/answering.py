@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from assistant.calibration import Calibration
+from assistant.calibration import Calibration, logistic
 from assistant.questions import anchors, wanted
 from assistant.schema import Answer, Article, Citation, Hit, Span
 from assistant.splitting import widen
@@ -134,12 +134,13 @@ def compose(
         return _abstain(question, asked, "no article in the index meets the filters", 0.0, ())
     if not evidence:
         return _abstain(question, asked, _reason(asked, evidence, frequencies), 0.0, hits)
-    best = _likeliest_wording(evidence) if wanted(asked).short else evidence[0]
+    wants_short = wanted(asked).short
+    best = _likeliest_wording(evidence) if wants_short else evidence[0]
     seen = features(best)
     sure = calibration.probability(seen)
     if sure < threshold:
-        return replace(_abstain(question, asked, _reason(asked, evidence, frequencies), sure, hits), seen=seen)
-    short = best.span.text if wanted(asked).short else None
+        return _abstain(question, asked, _reason(asked, evidence, frequencies), sure, hits, seen)
+    short = best.span.text if wants_short else None
     chosen = [best, *_same_elsewhere(best, evidence)] if short else _sentences_that_answer(evidence, sentences)
     citations = _cite(chosen, sentences)
     return Answer(
@@ -167,11 +168,11 @@ def _likeliest_wording(evidence: Sequence[Evidence]) -> Evidence:
     for e in evidence:
         for span in (e.span, *e.span.others):
             read = replace(e, span=span)
-            articles = said.setdefault(_normalised(span.text), {})
-            likely = 1 / (1 + math.exp(-_RANKING_BIAS - read.rank))
+            passages = said.setdefault(_normalised(span.text), {})
+            likely = logistic(_RANKING_BIAS + read.rank)
             key = e.hit.passage.id
-            if key not in articles or likely > articles[key][0]:
-                articles[key] = (likely, read)
+            if key not in passages or likely > passages[key][0]:
+                passages[key] = (likely, read)
 
     def total(found: Mapping[str, tuple[float, Evidence]]) -> float:
         return sum(sorted((likely for likely, _ in found.values()), reverse=True)[:_ADD_UP])
@@ -247,7 +248,9 @@ def _text(short: str | None, citations: Sequence[Citation]) -> str:
     return "\n".join([f"{short} {''.join(f'[{c.number}]' for c in citations)}", *quoted])
 
 
-def _abstain(question: str, asked: str, reason: str, sure: float, hits: tuple[Hit, ...]) -> Answer:
+def _abstain(
+    question: str, asked: str, reason: str, sure: float, hits: tuple[Hit, ...], seen: Mapping[str, float] | None = None
+) -> Answer:
     return Answer(
         question=question,
         asked=asked,
@@ -258,6 +261,7 @@ def _abstain(question: str, asked: str, reason: str, sure: float, hits: tuple[Hi
         confidence=sure,
         citations=(),
         hits=hits,
+        seen=seen or {},
     )
 
 

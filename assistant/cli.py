@@ -264,8 +264,8 @@ def calibrate(
 ) -> None:
     """Fit the confidence to the cases of FILES, so that it comes true on your articles and questions.
 
-    The fit is kept in the index, for the reader in use. Fails (exit code 1) if --max-error cannot be promised, and
-    then changes nothing.
+    The index is brought up to date first. The fit is kept in it, for the reader in use. Fails (exit code 1) if
+    --max-error cannot be promised, and then changes nothing.
     """
     if reset == bool(files) or (reset and max_error):
         raise click.UsageError("name files of cases, or --reset alone")
@@ -278,7 +278,7 @@ def calibrate(
     from assistant.evaluation.cases import load_cases
 
     cases = load_cases(*files)
-    with _indexed(options) as assistant:
+    with _indexed(options, up_to_date=True) as assistant:
         with _progress() as progress:
             asked = observe(assistant, cases, progress)
         fitted = fit(asked, assistant.calibration, max_error)

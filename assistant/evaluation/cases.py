@@ -84,6 +84,11 @@ class Case:
     line: int = 0
 
     @property
+    def filters(self) -> dict[str, Any]:
+        """The articles that it is asked of, as keywords of `Assistant.ask`."""
+        return {"since": self.since, "until": self.until, "source": self.source or None}
+
+    @property
     def worded(self) -> bool:
         """Whether the words of the short answer are expected, not only a sentence or an article."""
         return bool(self.answers or self.all or self.number or self.date or self.regex)
