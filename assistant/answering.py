@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 from assistant.calibration import Calibration, logistic
 from assistant.questions import anchors, wanted
-from assistant.schema import Answer, Article, Citation, Hit, Span
+from assistant.schema import Answer, Article, Citation, Disagreement, Hit, Span
 from assistant.splitting import widen
+from assistant.values import contradict
 from assistant.words import content_words, stem, words
 
 MOST_CITATIONS = 3
@@ -143,6 +144,8 @@ def compose(
     short = best.span.text if wants_short else None
     chosen = [best, *_same_elsewhere(best, evidence)] if short else _sentences_that_answer(evidence, sentences)
     citations = _cite(chosen, sentences)
+    surely = [e for e in evidence if calibration.probability(features(e)) >= threshold]
+    against = _contradicting(best, surely) if short else []
     return Answer(
         question=question,
         asked=asked,
@@ -153,6 +156,7 @@ def compose(
         confidence=sure,
         citations=citations,
         hits=hits,
+        disagreements=_disagreements(against, len(citations), sentences),
         seen=seen,
     )
 
@@ -201,6 +205,38 @@ def _same_elsewhere(best: Evidence, evidence: Sequence[Evidence]) -> list[Eviden
 def _stands_alone(evidence: Evidence) -> bool:
     """Whether a person would see the answer in it: the reader does, or its sentence speaks of what was asked."""
     return evidence.span.score > 0 or (evidence.near >= _MOSTLY and not evidence.unmentioned)
+
+
+def _contradicting(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidence]:
+    """What other articles, as surely, say instead: one per value, best first.
+
+    Only figures and days contradict: names differ, too, where an answer has several parts. An article that tells both
+    values, or a sentence that is less about what was asked, tells another thing (last year's figure).
+    """
+    own = best.hit.article.text
+    found: list[Evidence] = []
+    for other in evidence:
+        words = other.span.text
+        if (
+            contradict(best.span.text, words)
+            and not other.unmentioned
+            and other.near >= max(best.near, _MOSTLY)
+            and not _tells(own, words)
+            and not _tells(other.hit.article.text, best.span.text)
+            and all(contradict(e.span.text, words) for e in found)
+        ):
+            found.append(other)
+    return found
+
+
+def _tells(text: str, value: str) -> bool:
+    return re.search(rf"(?<![\w.,]){re.escape(value)}(?!\w|[.,]\d)", text) is not None
+
+
+def _disagreements(chosen: Sequence[Evidence], cited: int, sentences: Sentences) -> tuple[Disagreement, ...]:
+    """Numbered on from the `cited` ones."""
+    told = [replace(citation, number=cited + citation.number, also=()) for citation in _cite(chosen, sentences)]
+    return tuple(Disagreement(e.span.text, citation) for e, citation in zip(chosen, told, strict=False))
 
 
 def _normalised(text: str) -> tuple[str, ...]:

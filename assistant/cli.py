@@ -549,6 +549,8 @@ def _print_answer(answer: Answer) -> None:
     for citation in answer.citations:
         elsewhere = citation.elsewhere and f" · {citation.elsewhere}"
         click.echo(f"[{citation.number}] {_heading(citation.article)}{elsewhere}")
+    for other in answer.disagreements:
+        click.echo(f"[{other.citation.number}] otherwise: {other.value} · {_heading(other.citation.article)}")
     click.echo(f"confidence {answer.confidence:.0%}")
 
 

@@ -25,7 +25,7 @@ LAYERS = [
     {"hub"},
     {"catalog"},
     {"vectors", "generations"},
-    {"words", "settings"},
+    {"words", "values", "settings"},
     {"errors", "schema"},
 ]
 

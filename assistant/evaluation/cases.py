@@ -31,9 +31,9 @@ from assistant.evaluation.files import (
     read,
     truth,
 )
-from assistant.evaluation.values import Day, numbers
 from assistant.questions import LENGTH_LIMIT
 from assistant.schema import Turn
+from assistant.values import Day, numbers
 
 REGEX_LIMIT = 1_000
 """Characters."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from assistant.errors import InvalidCases
 from assistant.evaluation.cases import Case
-from assistant.evaluation.values import Day, days, numbers
 from assistant.schema import Answer, Article, Citation, Hit
+from assistant.values import Day, days, numbers
 
 RIGHT = "right"
 NOT_RETRIEVED = "not retrieved"
