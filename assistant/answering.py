@@ -1,4 +1,4 @@
-"""Hits and spans -> Answer: quotes, citations, confidence, abstention.
+"""Hits and spans -> Answer: quotes, citations, confidence, abstention, disagreement.
 
 The quote is the whole sentence around the span, so `article.text[start:end] == quote` holds by construction.
 Two logistic regressions over the same features decide: one ranks the passages that were read, one (calibration.py)
