@@ -10,7 +10,8 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from assistant.retrieval import Retriever, search_terms
 from assistant.schema import Answer, Article, Filter, Hit, Source, SyncReport, Turn
 from assistant.settings import BUNDLED_READER, Settings
 from assistant.vectors import VectorIndex
+from assistant.watching import EVERY, Round, Watch
 
 Day = date | str | None
 
@@ -112,21 +114,50 @@ class Assistant:
         With `rebuild` everything is split and, where the model changed, embedded anew. Raises SourceMissing,
         IndexBusy, IndexMismatch, IndexDamaged, IndexUnusable; the index then answers as before.
         """
-        if self._read_only:
-            raise InvalidSetting("this assistant was opened read-only; open it without read_only to sync")
-        return sync.synchronise(
-            self._folder,
-            self._embedder,
-            corpus=self.settings.corpus,
+        return self._sync(
             chosen=sources,
             forget=forget,
             mapping=mapping,
             allow_private=allow_private,
-            passage_words=self.settings.passage_words,
-            overlap_words=self.settings.overlap_words,
             rebuild=rebuild,
             progress=progress,
         )
+
+    def _sync(self, **options: Any) -> SyncReport:
+        if self._read_only:
+            raise InvalidSetting("this assistant was opened read-only; open it without read_only to sync")
+        settings = self.settings
+        return sync.synchronise(
+            self._folder,
+            self._embedder,
+            corpus=settings.corpus,
+            passage_words=settings.passage_words,
+            overlap_words=settings.overlap_words,
+            **options,
+        )
+
+    def watch(self, tell: Callable[[Round], None], *, every: float = EVERY) -> None:
+        """Follows the remembered sources until KeyboardInterrupt: a sync of each when it may have changed.
+
+        Files when they do, web sources each `every` seconds, more rarely where they fail or ask for it. `tell` gets
+        each round that changed anything or failed anew. The writer's lock is held only during a round. A sync comes
+        before: this begins with what is remembered.
+        """
+        Watch(self._remembered, self._refresh, self.settings.index, tell, every=every).run()
+
+    def _remembered(self) -> dict[str, Source]:
+        """Read from the catalog, without opening the vectors. Raises IndexMissing, IndexDamaged, IndexUnusable."""
+        catalog = Catalog(self._folder.catalog)
+        try:
+            return catalog.sources()
+        finally:
+            catalog.close()
+
+    def _refresh(self, keys: AbstractSet[str]) -> SyncReport:
+        if not self.indexed:
+            # Deleted meanwhile, with what it remembered.
+            raise IndexMissing(f"there is no index in {self.settings.index} any longer; type: assistant sync")
+        return self._sync(only=keys)
 
     @property
     def indexed(self) -> bool:

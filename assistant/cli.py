@@ -6,7 +6,9 @@ Exit codes: 0 done, 1 a check failed (eval, calibrate), 2 wrong usage or input, 
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from assistant.evaluation.verdict import Verdict
     from assistant.schema import Answer, Article, Hit, SyncReport
     from assistant.sync import Progress
+    from assistant.watching import Round
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -61,35 +64,41 @@ def cli(context: click.Context, corpus: str | None, index: str | None, debug: bo
 )
 @click.option("--allow-private", is_flag=True, help="Let these addresses lie in private networks. Remembered.")
 @click.option("--rebuild", is_flag=True, help="Split and index everything anew, with the models asked for now.")
+@click.option("--watch", is_flag=True, help="Go on: sync files when they change, web sources every so often.")
+@click.option(
+    "--every", type=click.FloatRange(1, 10_080), metavar="MINUTES", help="With --watch: between two polls (default 30)."
+)
 @_JSON
 @click.pass_obj
 def sync(
     options: dict[str, Any],
+    /,
     sources: tuple[str, ...],
-    forget: tuple[str, ...],
     columns: str | None,
     *,
-    allow_private: bool,
-    rebuild: bool,
+    watch: bool,
+    every: float | None,
     as_json: bool,
+    **wanted: Any,
 ) -> None:
     """Bring the index up to date with SOURCES: folders, files, patterns, exports, addresses of pages, feeds, sitemaps.
 
-    Without any: all that were named before, or the corpus.
+    Without any: all that were named before, or the corpus. With --watch it goes on until it is stopped (Ctrl-C), and
+    prints a line whenever something has changed.
     """
     from assistant.sources import parse_mapping
 
+    if every and not watch:
+        raise click.UsageError("--every goes with --watch")
     mapping = parse_mapping(columns) if columns else None
-    with _assistant(options) as assistant, _progress() as progress:
-        report = assistant.sync(
-            sources, forget=forget, mapping=mapping, allow_private=allow_private, rebuild=rebuild, progress=progress
-        )
-    if as_json:
-        _print_json(report.to_dict())
-    else:
-        _print_report(report)
-    _require_articles(report, assistant)
-    if report.count("failed"):
+    with _stopped_quietly(really=watch), _assistant(options) as assistant:
+        with _progress() as progress:
+            report = assistant.sync(sources, mapping=mapping, progress=progress, **wanted)
+        _print_json(report.to_dict(), compact=watch) if as_json else _print_report(report)
+        if watch:
+            _watch(assistant, 60 * (every or 30), as_json=as_json)
+        _require_articles(report, assistant)
+    if report.count("failed") and not watch:
         sys.exit(3)
 
 
@@ -372,6 +381,39 @@ def _bring_up_to_date(assistant: Assistant) -> None:
     _require_articles(report, assistant)
 
 
+@contextmanager
+def _stopped_quietly(*, really: bool) -> Iterator[None]:
+    """Where Ctrl-C or SIGTERM is how a command is meant to end, it ends well."""
+    if not really:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _watch(assistant: Assistant, every: float, *, as_json: bool) -> None:
+    """Until it is stopped. A line per round that changed anything; what fails is said once."""
+
+    def tell(happened: Round) -> None:
+        now = time.strftime("%H:%M:%S")
+        if happened.report and as_json:
+            _print_json(happened.report.to_dict(), compact=True)
+        elif happened.report:
+            click.echo(f"{now} {_summary(happened.report)}")
+        for outcome in happened.failed:
+            click.echo(f"{now} failed    {outcome.location}  ({outcome.reason})", err=True)
+        if happened.problem:
+            click.echo(f"{now} assistant: {happened.problem}", err=True)
+
+    click.echo(f"watching; web sources are asked every {every / 60:g} minutes; Ctrl-C ends it", err=True)
+    assistant.watch(tell, every=every)
+
+
 def _require_articles(report: SyncReport, assistant: Assistant) -> None:
     if not report.articles:
         raise SourceMissing(
@@ -530,8 +572,9 @@ def _draft(options: dict[str, Any], path: str, files: tuple[str, ...]) -> None:
     click.echo(f"{count} drafts in {path}; look at each and remove its `draft: true`, then: assistant eval {path}")
 
 
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+def _print_json(value: object, *, compact: bool = False) -> None:
+    """On one line if it is `compact`, as one of many."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=None if compact else 2))
 
 
 def _heading(article: Article) -> str:

@@ -21,7 +21,7 @@ import os
 import random
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -95,6 +95,8 @@ class _Selection:
     forgotten: frozenset[str]
     given: Sequence[Article | Document] = ()
     remembered: frozenset[str] = frozenset()
+    partial: bool = False
+    """Whether this sync is one of a few sources among others that a missing one must not hold up."""
 
     def holder(self, key: str, path: Path) -> Source | None:
         """The earlier source to which this file belongs, if any."""
@@ -141,6 +143,7 @@ def synchronise(
     *,
     corpus: Path,
     chosen: Sequence[Named] = (),
+    only: Collection[str] | None = None,
     forget: Sequence[str | os.PathLike[str]] = (),
     mapping: Mapping[str, str] | None = None,
     allow_private: bool = False,
@@ -152,9 +155,10 @@ def synchronise(
 ) -> SyncReport:
     """Makes the index say what the sources say now: the chosen ones, else the corpus and all remembered ones.
 
-    The articles of the remembered sources in `forget` are removed, whether their files are there or not. `mapping` is
-    for the chosen exports, `allow_private` for the chosen addresses; both are remembered. `web` fetches, if not the
-    usual one shall.
+    With nothing chosen, `only` limits a sync to the sources with these keys; one of them that is missing is then an
+    outcome, the corpus too. The articles of the remembered sources in `forget` are removed, whether their files are
+    there or not. `mapping` is for the chosen exports, `allow_private` for the chosen addresses; both are remembered.
+    `web` fetches, if not the usual one shall.
     Raises InvalidSetting, IndexBusy, IndexMismatch, IndexDamaged, IndexUnusable, SourceMissing (also of an unknown
     source to forget), ModelUnavailable; the index then answers as before.
     """
@@ -170,7 +174,7 @@ def synchronise(
             with catalog.transaction():
                 for source in (named_before or {}).values():
                     catalog.remember_source(source)
-            selection = _select(catalog, corpus, named, given, forget)
+            selection = _select(catalog, corpus, named, given, forget, only)
             splitter = functools.partial(Splitter, passage_words, overlap_words)
             run = _Run(folder, catalog, embedder, wanted, splitter, web, rebuild=rebuild, progress=progress)
             return run.sync(selection, started, [_FORGOTTEN] if named_before is None else [])
@@ -233,6 +237,7 @@ def _select(
     named: Sequence[Source],
     given: Sequence[Article | Document],
     forget: Sequence[str | os.PathLike[str]],
+    only: Collection[str] | None,
 ) -> _Selection:
     remembered = catalog.sources()
     forgotten = frozenset(_remembered_key(remembered, what) for what in forget)
@@ -247,11 +252,14 @@ def _select(
         # An index of named sources is theirs alone: what comes with the program does not slip in.
         if CORPUS in remembered or not remembered or corpus != default_corpus():
             chosen[CORPUS] = own
+        if only is not None:
+            chosen = {key: source for key, source in chosen.items() if key in only}
     every = {**remembered, **chosen}
     if CORPUS in every:
         every = {CORPUS: every[CORPUS], **every}
     kept = {key: source for key, source in every.items() if key not in forgotten}
-    return _Selection(kept, frozenset(chosen) - forgotten, forgotten, given, frozenset(remembered))
+    read = frozenset(chosen) - forgotten
+    return _Selection(kept, read, forgotten, given, frozenset(remembered), partial=only is not None)
 
 
 def _renewed(named: Source, before: Source) -> Source:
@@ -380,7 +388,15 @@ class _Run:
                 self._remember(plan, selection)
         self._clean()
         articles, passages = self._catalog.counts(self._current)
-        return SyncReport(tuple(plan.outcomes), self._current, articles, passages, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return SyncReport(tuple(plan.outcomes), self._current, articles, passages, seconds, self._rests(plan))
+
+    def _rests(self, plan: _Plan) -> dict[str, float]:
+        rests: dict[str, float] = {}
+        for outcome in plan.outcomes:
+            if outcome.what == "failed" and (seconds := self._web.rest(outcome.location)):
+                rests[outcome.source] = max(seconds, rests.get(outcome.source, 0.0))
+        return rests
 
     # -- 2 read ------------------------------------------------------------------------------------------------
 
@@ -416,7 +432,8 @@ class _Run:
                 return sources.given_listing(selection.given)
             return sources.listing(source, self._web)
         except SourceMissing as error:
-            if key == CORPUS or (not source.on_the_web and key not in selection.remembered):
+            needed = key == CORPUS and not selection.partial
+            if needed or (not source.on_the_web and key not in selection.remembered):
                 raise
             self._plan_missing(source, error, selection, plan)
             return None
@@ -435,7 +452,9 @@ class _Run:
             plan.forgotten.add(key)
         else:
             # An unmounted folder must not empty the index.
-            drop = f"its articles stay; to remove them type: assistant sync --forget {shlex.quote(source.place)}"
+            drop = "its articles stay; put it back, or name another: --corpus DIR"
+            if key != CORPUS:
+                drop = f"its articles stay; to remove them type: assistant sync --forget {shlex.quote(source.place)}"
             reason = f"{'not there now' if gone else error}; {drop}"
             plan.outcomes.append(Outcome("failed", source.place, reason=reason, source=key))
 

@@ -36,6 +36,7 @@ __all__ = [
     "check_there",
     "expanded",
     "given_listing",
+    "glob_root",
     "holds",
     "is_address",
     "items",
