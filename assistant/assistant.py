@@ -14,16 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import date, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from assistant import answering, questions, sync
-from assistant.calibration import FILE, SHIPPED, Calibration
+from assistant.calibration import FILE, SHIPPED, Calibration, models_key
 from assistant.catalog import Catalog
 from assistant.conversation import standalone
 from assistant.embedding import Embedder, load_embedder
-from assistant.errors import AssistantError, IndexMismatch, IndexMissing, InvalidSetting, UnknownArticle
+from assistant.errors import AssistantError, IndexMissing, InvalidSetting, UnknownArticle
 from assistant.generations import IndexFolder
 from assistant.reading import Reader, fingerprint, load_reader
 from assistant.retrieval import Retriever, search_terms
@@ -330,8 +329,8 @@ class Assistant:
     @functools.cached_property
     def _fitted_with(self) -> str:
         settings = self.settings
-        parts = (self._embedder.fingerprint, settings.passage_words, settings.overlap_words, self._reader_fingerprint)
-        return " ".join(str(part) for part in parts)
+        sizes = settings.passage_words, settings.overlap_words
+        return models_key(self._embedder.fingerprint, *sizes, self._reader_fingerprint)
 
     def calibrate(self, calibration: Calibration | None) -> None:
         """Keeps a calibration in the index for these models, or with None goes back to the shipped one.
@@ -387,12 +386,7 @@ class Assistant:
         recorded = catalog.built_with(number)
         wanted = sync.built_with(self._embedder, self.settings.passage_words, self.settings.overlap_words)
         sync.check_built_with(recorded, wanted)
-        indexed = catalog.sources().get(sync.CORPUS)
-        if indexed is not None and Path(indexed.place) != self.settings.corpus:
-            raise IndexMismatch(
-                f"the index in {self.settings.index} holds {indexed.place}, not {self.settings.corpus}; "
-                "name another --index, or sync this one"
-            )
+        sync.check_corpus(catalog.sources(), self.settings.corpus, self.settings.index)
 
 
 def make_filter(since: Day, until: Day, source: str | None) -> Filter:

@@ -1,6 +1,6 @@
 """The command line: data on stdout, progress and notes on stderr, errors as one line with an exit code.
 
-Exit codes: 0 done, 1 a check failed (eval, calibrate), 2 wrong usage or input, 3 it could not be done.
+Exit codes: 0 done, 1 a check failed (eval, calibrate, doctor), 2 wrong usage or input, 3 it could not be done.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from assistant.errors import AssistantError, IndexBusy, IndexMismatch, InvalidSe
 
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
+    from assistant.doctor import Checkup
     from assistant.evaluation.baseline import Comparison
     from assistant.evaluation.calibrating import Fitted
     from assistant.evaluation.report import Report
@@ -224,6 +225,29 @@ def status(options: dict[str, Any], *, as_json: bool) -> None:
         click.echo(f"{part:<9} {value}" if len(part) < 10 else f"{part} {value}")
     click.echo(f"reader    {found['reader']}")
     click.echo(f"confidence {found['calibration']}")
+
+
+@cli.command()
+@click.option("--fix", is_flag=True, help="Mend what can be mended; no article is lost by it.")
+@_JSON
+@click.pass_obj
+def doctor(options: dict[str, Any], *, fix: bool, as_json: bool) -> None:
+    """Say what is wrong with the index, its sources and its models, each with the command that mends it.
+
+    Fails (exit code 1) if anything is wrong, or with --fix, if anything still is. Without --fix nothing is changed.
+    """
+    from assistant import doctor as doctors
+    from assistant.settings import Settings
+
+    settings = Settings.load(options["corpus"], options["index"])
+    if fix:
+        with _progress() as progress:
+            checkup = doctors.mend(settings, progress=progress)
+    else:
+        checkup = doctors.examine(settings)
+    _print_json(checkup.to_dict()) if as_json else _print_checkup(checkup)
+    if checkup.findings:
+        sys.exit(1)
 
 
 @cli.command("eval")
@@ -643,6 +667,17 @@ def _print_report(report: SyncReport) -> None:
     if len(keys) > 1:
         _print_table(report, keys)
     click.echo(_summary(report))
+
+
+def _print_checkup(checkup: Checkup) -> None:
+    for finding in checkup.mended:
+        click.echo(f"mended    {finding.what}")
+    for finding in checkup.findings:
+        click.echo(f"wrong     {finding}")
+    if checkup.writing:
+        click.echo(f"assistant: {checkup.writing} writes to the index now; look again when it is done", err=True)
+    if not checkup.findings:
+        click.echo(f"nothing is wrong: {checkup.articles} articles, {checkup.passages} passages")
 
 
 def _print_table(report: SyncReport, keys: list[str]) -> None:

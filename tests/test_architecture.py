@@ -17,7 +17,7 @@ LAYERS = [
     {"server"},
     {"chat"},
     {"evaluation"},
-    {"assistant"},
+    {"assistant", "doctor"},
     {"conversation", "retrieval", "reading", "answering"},
     {"questions", "calibration"},
     {"watching"},
