@@ -25,7 +25,7 @@ from assistant import Article, Settings, doctor, sync, vectors
 from assistant.calibration import SHIPPED
 from assistant.catalog import Catalog
 from assistant.cli import cli
-from assistant.doctor import Checkup, Remedy
+from assistant.doctor import Checkup, Finding, Remedy
 from assistant.errors import IndexBusy
 from assistant.generations import IndexFolder
 from assistant.sources.web import Web
@@ -48,7 +48,7 @@ def complaint(order: dict[str, Any]) -> str | None:
 
 
 def story(corpus: Path, name: str, text: str, day: str = "2024-01-01") -> None:
-    write_article(corpus / f"{name}.md", f"The {name}", STONE, day, f"{text} " * 30)
+    write_article(corpus / f"{name}.md", f"The {name}", STONE, day, f"{text} " * 12)
 
 
 def sync_all(
@@ -111,10 +111,10 @@ def patient(built: Built, tmp_path: Path) -> Patient:
     return Patient(settings, WordEmbedder(), IndexFolder(tmp_path / "index"))
 
 
-def check_findings(checkup: Checkup) -> None:
+def check_findings(findings: Sequence[Finding]) -> None:
     """Each is a line, and names what to do next."""
-    assert checkup.findings
-    for finding in checkup.findings:
+    assert findings
+    for finding in findings:
         assert "\n" not in str(finding)
         assert finding.command.startswith("assistant ")
 
@@ -167,10 +167,9 @@ def test_where_no_index_is_the_repair_makes_one(built: Built, tmp_path: Path) ->
 def test_a_damaged_file_is_found_and_mended(built: Built, patient: Patient, damage: str) -> None:
     others = {"CURRENT gone": lambda index: (index / "CURRENT").unlink()}
     {**DAMAGE, **others}[damage](patient.folder.root)
-    check_findings(patient.examine())
     checkup = patient.mend()
     assert checkup.findings == ()
-    assert checkup.mended
+    check_findings(checkup.mended)
     assert contents(patient.folder) == built.clean
     if damage not in CATALOG_DAMAGE:
         assert patient.embedder.embedded == []
@@ -224,14 +223,18 @@ ROWS: dict[str, Callable[[IndexFolder], object]] = {
 
 
 @pytest.mark.parametrize("change", ROWS)
-def test_vectors_that_are_not_the_catalog_s_are_written_anew_from_it(
-    built: Built, patient: Patient, change: str
-) -> None:
+def test_vectors_that_are_not_the_catalog_s_are_found(patient: Patient, change: str) -> None:
     ROWS[change](patient.folder)
     (finding,) = patient.examine().findings
     assert "are not those of the catalog" in finding.what
+    assert finding.remedy is Remedy.RESTORE
+
+
+def test_they_are_written_anew_from_the_catalog_and_nothing_is_embedded(built: Built, patient: Patient) -> None:
+    for change in ("a row is missing", "another vector", "another day"):
+        ROWS[change](patient.folder)
     checkup = patient.mend()
-    assert (checkup.findings, checkup.mended) == ((), (finding,))
+    assert (checkup.findings, len(checkup.mended)) == ((), 1)
     assert contents(patient.folder) == built.clean
     assert patient.embedder.embedded == []
 
@@ -255,11 +258,22 @@ STATEMENTS = {
 
 
 @pytest.mark.parametrize("damage", STATEMENTS)
-def test_a_catalog_that_contradicts_itself_is_found_and_mended(built: Built, patient: Patient, damage: str) -> None:
+def test_a_catalog_that_contradicts_itself_is_found(patient: Patient, damage: str) -> None:
     patient.sql(STATEMENTS[damage])
-    check_findings(patient.examine())
-    checkup = patient.mend()
-    assert checkup.findings == ()
+    findings = patient.examine().findings
+    check_findings(findings)
+    assert {finding.remedy for finding in findings} == {Remedy.REBUILD}
+
+
+OF_THE_FILE = "the full text's words are gone", "passages of no article"
+"""What makes the repair begin with a new file."""
+
+
+@pytest.mark.parametrize("damages", [tuple(name for name in STATEMENTS if name not in OF_THE_FILE), OF_THE_FILE])
+def test_all_of_it_at_once_is_mended(built: Built, patient: Patient, damages: tuple[str, ...]) -> None:
+    for damage in damages:
+        patient.sql(STATEMENTS[damage])
+    assert patient.mend().findings == ()
     assert contents(patient.folder) == built.clean
 
 
@@ -343,7 +357,7 @@ def test_a_sync_that_met_the_lost_catalog_before_the_doctor_changes_nothing_for_
     lone.folder.catalog.unlink()
     with pytest.raises(sync.IndexDamaged):
         sync_all(built.corpus, lone.folder.root)
-    check_findings(lone.examine())
+    check_findings(lone.examine().findings)
     assert lone.mend().findings == ()
     assert titles(lone) == ALL - {"Given"}
 
@@ -377,7 +391,6 @@ class Killed(BaseException):
 STEPS: dict[str, tuple[Any, str, str]] = {
     "embed": (WordEmbedder, "passages", ""),
     "build": (sync._Run, "_build", "interrupted"),
-    "verify": (vectors, "verify", "interrupted"),
     "swap": (IndexFolder, "swap", "interrupted"),
     "clean": (sync._Run, "_clean", ""),
 }
@@ -403,10 +416,12 @@ def test_what_a_killed_sync_left_is_found_and_its_work_is_done(
         with pytest.raises(Killed):
             sync_all(tmp_path / "corpus", patient.folder.root)
     _leave_dead_writer(patient.folder)
-    check_findings(patient.examine())
-    assert "a sync was killed: process" in patient.lines()
-    assert says in patient.lines()
-    assert patient.mend().findings == ()
+    checkup = patient.mend()
+    assert checkup.findings == ()
+    check_findings(checkup.mended)
+    lines = "\n".join(str(finding) for finding in checkup.mended)
+    assert "a sync was killed: process" in lines
+    assert says in lines
     assert contents(patient.folder) == contents(sync_all(tmp_path / "corpus", tmp_path / "clean"))
     assert (patient.embedder.embedded == []) == (step != "embed")
     assert not (patient.folder.root / "writer.json").exists()
