@@ -73,7 +73,7 @@ class Assistant:
         """Loaded with the first question: a sync or a list needs none."""
         return self._given_reader or load_reader(self.settings.reader)
 
-    @property
+    @functools.cached_property
     def _reader_fingerprint(self) -> str:
         return type(self._given_reader).__name__ if self._given_reader else fingerprint(self.settings.reader)
 
@@ -274,6 +274,7 @@ class Assistant:
         clock = _Clock()
         with self._lock:
             index = self._index()
+            calibration = self.calibration
             clock.lap("open")
             # One transaction is one state of the catalog, however many syncs finish meanwhile.
             with index.catalog.transaction():
@@ -286,8 +287,8 @@ class Assistant:
                         evidence,
                         frequencies,
                         lambda article: index.catalog.sentences(article.id, index.generation),
-                        calibration=self.calibration,
-                        threshold=self.threshold if threshold is None else threshold,
+                        calibration=calibration,
+                        threshold=self._threshold(calibration) if threshold is None else threshold,
                     )
                     for threshold in thresholds
                 ]
@@ -308,7 +309,10 @@ class Assistant:
     @property
     def threshold(self) -> float:
         """The least confidence that gives an answer: the setting, else as calibrated."""
-        return self.calibration.threshold if self.settings.threshold is None else self.settings.threshold
+        return self._threshold(self.calibration)
+
+    def _threshold(self, calibration: Calibration) -> float:
+        return calibration.threshold if self.settings.threshold is None else self.settings.threshold
 
     @property
     def calibration(self) -> Calibration:

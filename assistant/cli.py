@@ -297,8 +297,8 @@ def calibrate(
 ) -> None:
     """Fit the confidence to the cases of FILES, so that it comes true on your articles and questions.
 
-    The fit is kept in the index, for the reader in use. Fails (exit code 1) if --max-error cannot be promised, and
-    then changes nothing.
+    The index is brought up to date first. The fit is kept in it, for the reader in use. Fails (exit code 1) if
+    --max-error cannot be promised, and then changes nothing.
     """
     if reset == bool(files) or (reset and max_error):
         raise click.UsageError("name files of cases, or --reset alone")
@@ -311,7 +311,7 @@ def calibrate(
     from assistant.evaluation.cases import load_cases
 
     cases = load_cases(*files)
-    with _indexed(options) as assistant:
+    with _indexed(options, up_to_date=True) as assistant:
         with _progress() as progress:
             asked = observe(assistant, cases, progress)
         fitted = fit(asked, assistant.calibration, max_error)
@@ -616,6 +616,8 @@ def _print_answer(answer: Answer) -> None:
     for citation in answer.citations:
         elsewhere = citation.elsewhere and f" · {citation.elsewhere}"
         click.echo(f"[{citation.number}] {_heading(citation.article)}{elsewhere}")
+    for other in answer.disagreements:
+        click.echo(f"[{other.citation.number}] otherwise: {other.value} · {_heading(other.citation.article)}")
     click.echo(f"confidence {answer.confidence:.0%}")
 
 

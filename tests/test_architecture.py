@@ -26,7 +26,7 @@ LAYERS = [
     {"hub"},
     {"catalog"},
     {"vectors", "generations"},
-    {"words", "settings"},
+    {"words", "values", "settings"},
     {"errors", "schema"},
 ]
 

@@ -98,7 +98,7 @@ def reply_markup(answer: Answer, today: date | None = None) -> str:
         for citation in answer.citations
     ]
     if answer.disagreements:
-        told = "".join(f"<li>{html.escape(line)}</li>" for line in answer.disagreements)
+        told = "".join(f"<li>{html.escape(other.value)}</li>" for other in answer.disagreements)
         lines.append(f"<div class='disagreement'><p>Sources disagree:</p><ul>{told}</ul></div>")
     lines.append(_confidence(answer.confidence))
     return f"<div class='reply'>{''.join(lines)}</div>"
