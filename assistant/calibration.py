@@ -89,6 +89,11 @@ def _has_fields(raw: Any) -> bool:
     return isinstance(raw, dict) and {"bias", "threshold"} <= raw.keys() and isinstance(raw.get("weights"), dict)
 
 
+def models_key(embedding: str, passage_words: int, overlap_words: int, reader: str) -> str:
+    """What a calibration is fitted with, and holds for: the models by fingerprint, and the sizes of passages."""
+    return f"{embedding} {passage_words} {overlap_words} {reader}"
+
+
 def logistic(logit: float) -> float:
     """Log-odds -> probability."""
     return 1 / (1 + math.exp(-logit))

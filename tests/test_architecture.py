@@ -17,9 +17,10 @@ LAYERS = [
     {"server"},
     {"chat"},
     {"evaluation"},
-    {"assistant"},
+    {"assistant", "doctor"},
     {"conversation", "retrieval", "reading", "answering"},
     {"questions", "calibration"},
+    {"watching"},
     {"sync"},
     {"sources", "splitting", "embedding", "copies"},
     {"hub"},
@@ -59,6 +60,7 @@ HOMES = {
     "pypdf": {"sources"},
     "docx": {"sources"},
     "datasketch": {"copies"},
+    "watchfiles": {"watching"},
 }
 
 DATA_HOMES = {"CURRENT": {"generations"}, "catalog.sqlite3": {"generations"}}
