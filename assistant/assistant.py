@@ -153,8 +153,8 @@ class Assistant:
             catalog.close()
 
     def _refresh(self, keys: AbstractSet[str]) -> SyncReport:
-        if not self.indexed:
-            # Deleted meanwhile, with what it remembered.
+        if not self.indexed and not self._remembered():
+            # Deleted meanwhile, with what it remembered; where only CURRENT is gone, a sync brings it back.
             raise IndexMissing(f"there is no index in {self.settings.index} any longer; type: assistant sync")
         return self._sync(only=keys)
 

@@ -21,9 +21,10 @@ an index after a kill within the step, and what else that leaves:
                      SETTLED: rows and folders that nobody reads
 
 In each of these states the generation that CURRENT names answers (none, in a NEW index), and the next sync takes away
-what was left, then does the work again. LOST is no state that a sync can leave: CURRENT or the catalog was deleted,
-damaged, or put back from elsewhere. `sync --rebuild` mends it; so does `doctor --fix`, which also sees what a sync does
-not look at (doctor.py).
+what was left, then does the work again. Where CURRENT is gone, or a first sync was killed before its swap, what was
+written last is made to answer before that: it is whole, and an article may be nowhere else. LOST is no state that a
+sync can leave: CURRENT or the catalog was damaged, deleted, or put back from elsewhere. `sync --rebuild` mends it; so
+does `doctor --fix`, which also sees what a sync does not look at (doctor.py).
 """
 
 from __future__ import annotations
@@ -227,6 +228,9 @@ def synchronise(
         try:
             if rescued:
                 _take_over(catalog, rescued, max(folder.readable_current(), 1))
+            if not rebuild and folder.is_new() and state(folder, catalog) is State.WRITTEN:
+                check_built_with(catalog.built_with(answering(folder, catalog)), wanted)
+                _restored(folder, catalog, progress)
             selection = _select(catalog, corpus, named, given, forget, only, corpus_needed=corpus_needed)
             splitter = functools.partial(Splitter, passage_words, overlap_words)
             run = _Run(folder, catalog, embedder, wanted, splitter, web, rebuild=rebuild, progress=progress)
@@ -795,20 +799,24 @@ def restore(folder: IndexFolder, progress: Progress = lambda step, done, total: 
     with folder.writer():
         catalog = Catalog(folder.catalog)
         try:
-            current = answering(folder, catalog)
-            if not catalog.built_with(current):
-                raise IndexDamaged("the catalog has no generation that is whole; type: assistant sync --rebuild")
-            with catalog.transaction():
-                catalog.discard_after(current)
-                number = max(folder.next_number(), current + 1)
-                catalog.record_generation(number, catalog.built_with(current))
-                catalog.carry_copies(current, number)
-            folder.remove_all_but({folder.readable_current(), *catalog.generations()})
-            _build_generation(folder, catalog, 0, number, progress)
-            folder.swap(number)
-            _clean(folder, catalog)
+            return _restored(folder, catalog, progress)
         finally:
             catalog.close()
+
+
+def _restored(folder: IndexFolder, catalog: Catalog, progress: Progress) -> int:
+    current = answering(folder, catalog)
+    if not catalog.built_with(current):
+        raise IndexDamaged("the catalog has no generation that is whole; type: assistant sync --rebuild")
+    with catalog.transaction():
+        catalog.discard_after(current)
+        number = max(folder.next_number(), current + 1)
+        catalog.record_generation(number, catalog.built_with(current))
+        catalog.carry_copies(current, number)
+    folder.remove_all_but({folder.readable_current(), *catalog.generations()})
+    _build_generation(folder, catalog, 0, number, progress)
+    folder.swap(number)
+    _clean(folder, catalog)
     return number
 
 

@@ -24,7 +24,7 @@ from assistant.catalog import Catalog
 from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing, ModelUnavailable, SourceMissing
 from assistant.generations import IndexFolder
 from assistant.reading import load_reader
-from assistant.schema import Outcome, SyncReport
+from assistant.schema import Article, Outcome, SyncReport
 from assistant.sync import State, synchronise
 from assistant.vectors import VectorIndex
 
@@ -725,6 +725,34 @@ def test_a_current_that_names_nothing_costs_no_article(
     with pytest.raises(IndexDamaged):
         assistant.sync()
     assert assistant.sync(rebuild=True).articles == 4
+
+
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_a_current_that_is_gone_costs_no_article(
+    open_assistant: Callable[..., Assistant], extra: Path, index_folder: IndexFolder, *, rebuild: bool
+) -> None:
+    """Neither one that was given, nor one whose file is gone: what was written last answers again."""
+    assistant = open_assistant()
+    assistant.sync()
+    assistant.sync([extra, Article("given-1", "Given", "A story that was given from Python.", STONE)])
+    shutil.rmtree(extra)
+    (index_folder.root / "CURRENT").unlink()
+    report = assistant.sync(rebuild=rebuild)
+    assert (report.articles, report.count("added")) == (5, 0)
+    assert "given from Python" in texts(assistant, "story given Python")
+
+
+def test_a_first_sync_that_was_killed_before_its_swap_is_finished_without_doing_it_again(
+    open_assistant: Callable[..., Assistant], index_folder: IndexFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assistant = open_assistant()
+    with monkeypatch.context() as patch:
+        patch.setattr(IndexFolder, "swap", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            assistant.sync()
+    assert state_of(index_folder) is State.WRITTEN
+    assert counts(assistant.sync()) == {"unchanged": 3}
+    assert "Mara Lind" in texts(assistant, "bridge")
 
 
 def test_a_reader_follows_an_index_that_was_deleted_and_made_anew(

@@ -374,6 +374,15 @@ def test_an_index_that_was_deleted_is_said_and_not_made_anew_without_its_sources
     assert not (tmp_path / "index").exists()
 
 
+def test_a_current_that_is_gone_comes_back_with_the_next_round(
+    follow: Follow, corpus: Path, index_folder: IndexFolder
+) -> None:
+    following = follow()
+    (index_folder.root / "CURRENT").unlink()
+    following.steps(3, corpus / "bridge.md")
+    assert len(titles(following.assistant)) == 3
+
+
 # -- the operating system --------------------------------------------------------------------------------------
 
 
