@@ -287,7 +287,7 @@ class Catalog:
         )
 
     def odd_vectors(self) -> list[str]:
-        """Keys of the vectors that are not as long as most, or hold what is no number."""
+        """Keys of the vectors that are not as long as most, or no unit vectors, which all are when they are made."""
         lengths = self._read("select length(vector), count(*) from vectors group by 1 order by 2 desc")
         if not lengths:
             return []
@@ -295,7 +295,7 @@ class Catalog:
         return [
             key
             for key, vector in self._each("select key, vector from vectors")
-            if len(vector) != usual or usual % 4 or not np.isfinite(np.frombuffer(vector, dtype="<f4")).all()
+            if len(vector) != usual or not is_unit(vector)
         ]
 
     def drop_vectors(self, keys: Iterable[str]) -> None:
@@ -458,16 +458,45 @@ class Catalog:
         self._db.execute(f"delete from signatures where article_row in ({gone})", (value,))
         self._db.execute(f"delete from articles where {condition}", (value,))
 
+    def vectors(self, keys: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+        """Those of the keys that have one; what is stored there and is no unit vector is none."""
+        found = {}
+        for chunk in _chunks(sorted(set(keys))):
+            marks = ",".join("?" * len(chunk))
+            for key, blob in self._read(f"select key, vector from vectors where key in ({marks})", chunk):
+                if is_unit(blob):
+                    found[key] = np.frombuffer(blob, dtype="<f4")
+        return found
+
     def missing_vectors(self, keys: Iterable[str]) -> set[str]:
         wanted = set(keys)
-        for chunk in _chunks(sorted(wanted)):
-            marks = ",".join("?" * len(chunk))
-            wanted -= {key for (key,) in self._read(f"select key from vectors where key in ({marks})", chunk)}
-        return wanted
+        return wanted - self.vectors(wanted).keys()
 
     def add_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """In the place of others, where there are any under these keys."""
         rows = [(key, np.ascontiguousarray(vector, dtype="<f4").tobytes()) for key, vector in vectors.items()]
-        self._db.executemany("insert or ignore into vectors values (?, ?)", rows)
+        self._db.executemany("insert or replace into vectors values (?, ?)", rows)
+
+    def embedded(self, generation: int) -> dict[str, str]:
+        """The key of the vector of every passage of a generation, by passage id."""
+        rows = self._read(
+            f"select passages.id, vector_key from passages join articles on articles.row = article_row where {_ALIVE}",
+            {"generation": generation},
+        )
+        return dict(rows)
+
+    def embedded_words(self, keys: Iterable[str], generation: int) -> dict[str, tuple[str, str]]:
+        """(title of the article, text of the passage) of what a generation keeps under these keys."""
+        found = {}
+        for chunk in _chunks(sorted(set(keys))):
+            marks = ",".join(f":key{i}" for i in range(len(chunk)))
+            for key, title, text, start, end in self._read(
+                "select vector_key, title, articles.text, start, end from passages"
+                f" join articles on articles.row = article_row where vector_key in ({marks}) and {_ALIVE}",
+                {"generation": generation, **{f"key{i}": key for i, key in enumerate(chunk)}},
+            ):
+                found[key] = title, text[start:end]
+        return found
 
     def passage_ids(self, which: str, generation: int) -> list[str]:
         """Ids of the passages of articles "born" in, "died" from, or "alive" in this generation."""
@@ -614,9 +643,19 @@ def salvaged(path: Path) -> Salvage:
             with suppress(ValueError, TypeError):
                 articles.append((key, file_hash, _article(facts)))
         for _, key, blob in _readable(db, "vectors", "key", "key, vector"):
-            if isinstance(blob, bytes) and len(blob) % 4 == 0 and np.isfinite(np.frombuffer(blob, dtype="<f4")).all():
+            if is_unit(blob):
                 vectors[key] = np.frombuffer(blob, dtype="<f4")
     return Salvage(found, articles, vectors)
+
+
+def is_unit(blob: object) -> bool:
+    """Whether bytes are a vector of length 1, give or take 0.001."""
+    if not isinstance(blob, bytes) or len(blob) % 4:
+        return False
+    # Whatever the bytes are: what is no number, or a very large one, is no reason for a warning.
+    with np.errstate(all="ignore"):
+        length = float(np.linalg.norm(np.frombuffer(blob, dtype="<f4").astype(np.float64)))
+    return abs(length - 1) < 1e-3
 
 
 def _readable(db: sqlite3.Connection, table: str, key: str, columns: str, where: str = "true") -> list[Any]:

@@ -48,7 +48,7 @@ class Remedy(IntEnum):
     SYNC = 1
     """Take away what was left, and do the work again that was interrupted."""
     RESTORE = 2
-    """Write Chroma's folder anew from the catalog's vectors: nothing is read or embedded."""
+    """Write Chroma's folder anew from the catalog's vectors; embed only what the two have different vectors of."""
     REBUILD = 3
     """Read and split everything anew, keep what cannot be read, embed what has no vector; then sync."""
 
@@ -125,7 +125,7 @@ def mend(
 def _apply(remedy: Remedy, settings: Settings, embedder: Embedder | None, progress: Progress) -> None:
     folder = IndexFolder(settings.index)
     if remedy is Remedy.RESTORE:
-        sync.restore(folder, progress)
+        sync.restore(folder, lambda: embedder or load_embedder(settings.embedding_model), progress)
         return
     known = _remembered(folder)
     corpus = known.get(sync.CORPUS)
@@ -306,7 +306,7 @@ class _Examination:
 
     def _of_vectors(self, catalog: Catalog, current: int) -> Iterator[Finding]:
         if odd := catalog.odd_vectors():
-            yield Finding(f"{len(odd)} vectors of the catalog are none, or of another length", FIX, Remedy.REBUILD)
+            yield Finding(f"{len(odd)} vectors of the catalog cannot be as they were made", FIX, Remedy.REBUILD)
             return
         if catalog.incomplete(current):
             return

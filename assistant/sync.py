@@ -230,7 +230,7 @@ def synchronise(
                 _take_over(catalog, rescued, max(folder.readable_current(), 1))
             if not rebuild and folder.is_new() and state(folder, catalog) is State.WRITTEN:
                 check_built_with(catalog.built_with(answering(folder, catalog)), wanted)
-                _restored(folder, catalog, progress)
+                _restored(folder, catalog, lambda: embedder, progress)
             selection = _select(catalog, corpus, named, given, forget, only, corpus_needed=corpus_needed)
             splitter = functools.partial(Splitter, passage_words, overlap_words)
             run = _Run(folder, catalog, embedder, wanted, splitter, web, rebuild=rebuild, progress=progress)
@@ -679,23 +679,28 @@ class _Run:
 
     def _embed(self, changes: Sequence[_Change]) -> None:
         texts = {key: text for change in changes for key, text in self._embedded_texts(change)}
-        missing = sorted(self._catalog.missing_vectors(texts))
-        done = 0
-        found = self._embedder.passages([texts[key] for key in missing])
-        for batch in _batched(found, 256):
-            if not all(np.isfinite(vector).all() for _, vector in batch):
-                raise ModelUnavailable(
-                    "the embedding model gave vectors that are no numbers; check its files and sync again"
-                )
-            with self._catalog.transaction():
-                self._catalog.add_vectors({missing[i]: vector for i, vector in batch})
-            done += len(batch)
-            self._progress("embedding", done, len(missing))
+        missing = self._catalog.missing_vectors(texts)
+        if self._rebuild:
+            missing |= self._doubted(changes)
+        _embed(self._catalog, self._embedder, {key: texts[key] for key in sorted(missing)}, self._progress)
+
+    def _doubted(self, changes: Sequence[_Change]) -> set[str]:
+        """Keys of vectors that Chroma's own copy contradicts; of a damaged file, of those that it does not confirm."""
+        keys = {
+            passage.id: key
+            for change in changes
+            for passage, (key, _) in zip(change.split.passages, self._embedded_texts(change), strict=True)
+        }
+        stored = self._catalog.vectors(keys.values())
+        due = {id_: stored[key] for id_, key in keys.items() if key in stored}
+        lacking, other = vectors.differing(self._folder.generation(self._current), due)
+        taken_over = not self._catalog.built_with(self._current)
+        return {keys[id_] for id_ in (other | lacking if taken_over else other)}
 
     def _embedded_texts(self, change: _Change) -> Iterator[tuple[str, str]]:
-        """(vector key, text) per passage. The title goes before the passage; only the vector keeps it."""
+        """(vector key, text) per passage."""
         for passage in change.split.passages:
-            text = f"{change.article.title}\n{change.article.text[passage.start : passage.end]}"
+            text = _embedded_text(change.article.title, change.article.text[passage.start : passage.end])
             yield hashlib.sha256(f"{self._wanted['embedding']}\0{text}".encode()).hexdigest()[:32], text
 
     # -- 4 write -----------------------------------------------------------------------------------------------
@@ -758,6 +763,25 @@ class _Run:
         _clean(self._folder, self._catalog)
 
 
+def _embedded_text(title: str, passage: str) -> str:
+    """The title goes before the passage; only the vector keeps it."""
+    return f"{title}\n{passage}"
+
+
+def _embed(catalog: Catalog, embedder: Embedder, texts: Mapping[str, str], progress: Progress) -> None:
+    """Stores the vectors of texts by their keys. Raises ModelUnavailable."""
+    keys, done = list(texts), 0
+    for batch in _batched(embedder.passages(list(texts.values())), 256):
+        if not all(np.isfinite(vector).all() for _, vector in batch):
+            raise ModelUnavailable(
+                "the embedding model gave vectors that are no numbers; check its files and sync again"
+            )
+        with catalog.transaction():
+            catalog.add_vectors({keys[i]: vector for i, vector in batch})
+        done += len(batch)
+        progress("embedding", done, len(keys))
+
+
 def _build_generation(folder: IndexFolder, catalog: Catalog, previous: int, number: int, progress: Progress) -> None:
     """What the catalog holds of generation `number`, as a change of `previous` or, if that is 0, from nothing."""
     added = catalog.passage_ids("born" if previous else "alive", number)
@@ -790,24 +814,29 @@ def _clean(folder: IndexFolder, catalog: Catalog) -> None:
     folder.remove_all_but(set(kept))
 
 
-def restore(folder: IndexFolder, progress: Progress = lambda step, done, total: None) -> int:
+def restore(
+    folder: IndexFolder, embedder: Callable[[], Embedder], progress: Progress = lambda step, done, total: None
+) -> int:
     """Writes the generation that answers, or the last one recorded, once more from the catalog's vectors.
 
-    For a Chroma folder that is gone, torn, or says something else than the catalog; nothing is read or embedded. Gives
-    its number. Raises IndexBusy, IndexMissing, IndexDamaged, IndexUnusable.
+    For a Chroma folder that is gone, torn, or says something else than the catalog; nothing is read. Where the two have
+    different vectors of a passage, either may be the damaged one: it is embedded anew, and only then is `embedder`
+    called. Gives the new number. Raises IndexBusy, IndexMissing, IndexDamaged, IndexMismatch, IndexUnusable,
+    ModelUnavailable.
     """
     with folder.writer():
         catalog = Catalog(folder.catalog)
         try:
-            return _restored(folder, catalog, progress)
+            return _restored(folder, catalog, embedder, progress)
         finally:
             catalog.close()
 
 
-def _restored(folder: IndexFolder, catalog: Catalog, progress: Progress) -> int:
+def _restored(folder: IndexFolder, catalog: Catalog, embedder: Callable[[], Embedder], progress: Progress) -> int:
     current = answering(folder, catalog)
     if not catalog.built_with(current):
         raise IndexDamaged("the catalog has no generation that is whole; type: assistant sync --rebuild")
+    _embed_doubted(folder, catalog, current, embedder, progress)
     with catalog.transaction():
         catalog.discard_after(current)
         number = max(folder.next_number(), current + 1)
@@ -818,6 +847,24 @@ def _restored(folder: IndexFolder, catalog: Catalog, progress: Progress) -> int:
     folder.swap(number)
     _clean(folder, catalog)
     return number
+
+
+def _embed_doubted(
+    folder: IndexFolder, catalog: Catalog, current: int, embedder: Callable[[], Embedder], progress: Progress
+) -> None:
+    keys = catalog.embedded(current)
+    stored = catalog.vectors(keys.values())
+    for odd in catalog.odd_vectors():
+        stored.pop(odd, None)
+    due = {id_: stored[key] for id_, key in keys.items() if key in stored}
+    _, other = vectors.differing(folder.generation(current), due)
+    doubted = {key for id_, key in keys.items() if key not in stored or id_ in other}
+    if not doubted:
+        return
+    model = embedder()
+    check_built_with(catalog.built_with(current), {"embedding": model.fingerprint})
+    words = catalog.embedded_words(doubted, current)
+    _embed(catalog, model, {key: _embedded_text(*words[key]) for key in sorted(doubted)}, progress)
 
 
 def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

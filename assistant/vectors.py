@@ -249,6 +249,27 @@ def compare(folder: Path, expected: int, rows: Sequence[Row], samples: Sequence[
             )
 
 
+def differing(folder: Path, due: Mapping[str, NDArray[np.float32]]) -> tuple[set[str], set[str]]:
+    """Of passages with their vectors, by id: (those that the generation lacks, those of which it has another vector).
+
+    A generation that cannot be read lacks them all. The vectors are of one length.
+    """
+    if not due:
+        return set(), set()
+    with tempfile.TemporaryDirectory() as scratch:
+        held, told = Path(scratch) / "rows.npz", Path(scratch) / "told.json"
+        np.savez(held, ids=np.array(list(due), dtype=str), vectors=np.stack(list(due.values())))
+        try:
+            check_whole(folder)
+            complaint = _complaint_elsewhere({"folder": str(folder), "rows": str(held), "told": str(told)})
+        except IndexDamaged as error:
+            complaint = str(error)
+        if complaint:
+            return set(due), set()
+        lacking, other = json.loads(told.read_text(encoding="utf-8"))
+    return set(lacking), set(other)
+
+
 def _complaint_elsewhere(order: dict[str, Any]) -> str | None:
     """What a process of its own has to complain of, or None. Raises IndexDamaged if it takes too long."""
     try:
@@ -271,6 +292,9 @@ def _complaint_elsewhere(order: dict[str, Any]) -> str | None:
 def _complaint(order: dict[str, Any]) -> str | None:
     """What is wrong with the generation, or None. A query without and one with a filter, per sample."""
     index = VectorIndex(Path(order["folder"]))
+    if "told" in order:
+        Path(order["told"]).write_text(json.dumps(_differing(index, np.load(order["rows"]))), encoding="utf-8")
+        return None
     if index.count() != order["expected"]:
         return f"{index.count()} rows where {order['expected']} are due"
     if "rows" in order and (difference := _difference(index, np.load(order["rows"]))):
@@ -295,15 +319,36 @@ def _difference(index: VectorIndex, due: Mapping[str, NDArray[Any]]) -> str | No
             vector, seen = found[id_]
             if len(vector) != vectors.shape[1]:
                 return f"vectors of {len(vector)} numbers where {vectors.shape[1]} are due"
-            if not np.allclose(_unit(vector), _unit(vectors[i]), atol=1e-4):
+            if not _alike(vector, vectors[i]):
                 return f"passage {id_} has another vector"
             if json.dumps(seen, sort_keys=True) != metadata[i]:
                 return f"passage {id_} has another outlet or day"
     return None
 
 
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)
+def _differing(index: VectorIndex, due: Mapping[str, NDArray[Any]]) -> tuple[list[str], list[str]]:
+    lacking, other = [], []
+    ids, vectors = due["ids"].tolist(), due["vectors"]
+    for start in range(0, len(ids), _BATCH):
+        found = index.rows(ids[start : start + _BATCH])
+        for i, id_ in enumerate(ids[start : start + _BATCH], start):
+            if id_ not in found:
+                lacking.append(id_)
+            elif not _alike(found[id_][0], vectors[i]):
+                other.append(id_)
+    return lacking, other
+
+
+def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether two vectors point the same way: where there are many, Chroma keeps them scaled."""
+    return len(one) == len(other) and np.allclose(_unit(one), _unit(other), atol=1e-4)
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float64]:
+    # What was damaged may be no number, or a very large one; it is alike to nothing, and no reason for a warning.
+    with np.errstate(all="ignore"):
+        whole = vector.astype(np.float64)
+        return np.asarray(whole / max(float(np.linalg.norm(whole)), 1e-12))
 
 
 def verify_as_told() -> None:

@@ -230,13 +230,27 @@ def test_vectors_that_are_not_the_catalog_s_are_found(patient: Patient, change: 
     assert finding.remedy is Remedy.RESTORE
 
 
-def test_they_are_written_anew_from_the_catalog_and_nothing_is_embedded(built: Built, patient: Patient) -> None:
+def test_they_are_written_anew_from_the_catalog_and_only_what_both_have_otherwise_is_embedded(
+    built: Built, patient: Patient
+) -> None:
     for change in ("a row is missing", "another vector", "another day"):
         ROWS[change](patient.folder)
     checkup = patient.mend()
     assert (checkup.findings, len(checkup.mended)) == ((), 1)
     assert contents(patient.folder) == built.clean
-    assert patient.embedder.embedded == []
+    assert len(patient.embedder.embedded) == 1
+
+
+def test_where_the_catalog_has_the_wrong_vector_it_is_not_copied_over_the_right_one(
+    built: Built, patient: Patient
+) -> None:
+    """A unit vector, of which only Chroma's copy tells that it is another passage's; which is right, the model says."""
+    other = np.eye(256, dtype="<f4")[0].tobytes()
+    patient.sql("update vectors set vector = ? where key = (select vector_key from passages limit 1)", other)
+    (finding,) = patient.mend().mended
+    assert finding.remedy is Remedy.RESTORE
+    assert contents(patient.folder) == built.clean
+    assert len(patient.embedder.embedded) == 1
 
 
 STATEMENTS = {
@@ -248,6 +262,10 @@ STATEMENTS = {
     "all vectors are missing": "delete from vectors",
     "a vector is short": "update vectors set vector = substr(vector, 1, 400) where key = (select max(key) from vectors)",
     "a vector is no number": "update vectors set vector = cast(substr(vector, 1, 1020) || x'0000C07F' as blob)"
+    " where key = (select max(key) from vectors)",
+    "a vector is too long": "update vectors set vector = cast(x'00006144' || substr(vector, 5) as blob)"
+    " where key = (select max(key) from vectors)",
+    "a vector is very long": "update vectors set vector = cast(x'FFFF7F7F' || substr(vector, 5) as blob)"
     " where key = (select max(key) from vectors)",
     "the full text lacks a passage": "delete from full_text where rowid = (select max(row) from passages)",
     "the full text has other words": "update full_text set text = 'x' where rowid = (select max(row) from passages)",

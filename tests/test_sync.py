@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import sqlite3
@@ -37,13 +38,9 @@ def verified_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     The fixtures that build once, the syncs that are killed and test_vectors.py verify in a process of their own.
     """
-
-    def verify(folder: Path, expected: int, samples: Sequence[vectors.Row]) -> None:
-        rows = [(row.id, row.vector.tolist(), row.source) for row in samples]
-        if complaint := vectors._complaint({"folder": str(folder), "expected": expected, "samples": rows}):
-            raise IndexDamaged(complaint)
-
-    monkeypatch.setattr(vectors, "verify", verify)
+    monkeypatch.setattr(
+        vectors, "_complaint_elsewhere", lambda order: vectors._complaint(json.loads(json.dumps(order)))
+    )
 
 
 def counts(report: SyncReport) -> dict[str, int]:
@@ -835,6 +832,68 @@ def test_an_untouched_index_rebuilds_to_itself_without_embedding(built: Built, t
     report = synchronise(folder, embedder, corpus=built.corpus, passage_words=90, overlap_words=25, rebuild=True)
     assert (counts(report), embedder.embedded) == ({"changed": 12}, [])
     assert contents(folder) == built.clean
+
+
+def _vector(number: int) -> bytes:
+    """Bytes of a unit vector that no text has."""
+    return np.eye(256, dtype="<f4")[number].tobytes()
+
+
+GARBAGE = {
+    "no unit vector": np.full(256, 7, dtype="<f4").tobytes(),
+    "very large numbers": np.full(256, 3e38, dtype="<f4").tobytes(),
+    "no numbers": b"\xff\xff\x8f\x7f" * 256,
+    "nothing": bytes(1024),
+    "another text's": _vector(0),
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_a_rebuild_does_not_trust_a_vector_that_cannot_be_or_that_chroma_contradicts(
+    built: Built, tmp_path: Path, garbage: str
+) -> None:
+    shutil.copytree(built.index, tmp_path / "index")
+    folder, embedder = IndexFolder(tmp_path / "index"), WordEmbedder()
+    with closing(sqlite3.connect(folder.catalog)) as db:
+        db.execute("update vectors set vector = ? where key = (select min(key) from vectors)", (GARBAGE[garbage],))
+        db.commit()
+    synchronise(folder, embedder, corpus=built.corpus, passage_words=90, overlap_words=25, rebuild=True)
+    assert contents(folder) == built.clean
+    assert len(embedder.embedded) <= 1
+
+
+@pytest.mark.parametrize("chroma", [True, False])
+def test_of_a_damaged_file_no_vector_is_taken_that_chroma_does_not_confirm(
+    built: Built, tmp_path: Path, *, chroma: bool
+) -> None:
+    """Another unit vector in it could not be told from the right one."""
+    shutil.copytree(built.index, tmp_path / "index")
+    folder, embedder = IndexFolder(tmp_path / "index"), WordEmbedder()
+    with closing(sqlite3.connect(folder.catalog)) as db:
+        db.execute("update vectors set vector = ? where key = (select min(key) from vectors)", (_vector(1),))
+        db.commit()
+    _spoil_table(folder.catalog, "passages")
+    if not chroma:
+        shutil.rmtree(folder.generation(folder.current()))
+    synchronise(folder, embedder, corpus=built.corpus, passage_words=90, overlap_words=25, rebuild=True)
+    assert contents(folder) == built.clean
+    texts = {tuple(vector) for _, _, vector in built.clean["passages"].values()}
+    assert len(embedder.embedded) == (1 if chroma else len(texts))
+
+
+def test_a_sync_puts_no_stored_vector_into_an_index_that_cannot_be_one(built: Built, tmp_path: Path) -> None:
+    """Here that of a passage whose article only gets another day."""
+    shutil.copytree(built.corpus, tmp_path / "corpus")
+    folder = sync_clean(tmp_path / "corpus", tmp_path / "index")
+    with closing(sqlite3.connect(folder.catalog)) as db:
+        of_the_article = "select vector_key from passages join articles on articles.row = article_row where title = ?"
+        change = f"update vectors set vector = ? where key in ({of_the_article})"
+        db.execute(change, (GARBAGE["very large numbers"], "Article 3"))
+        db.commit()
+    path = tmp_path / "corpus" / "a3.md"
+    path.write_text(path.read_text().replace("2024-01-02", "2024-01-03"))
+    sync_clean(tmp_path / "corpus", tmp_path / "index")
+    assert contents(folder) == contents(sync_clean(tmp_path / "corpus", tmp_path / "clean"))
 
 
 # -- kills -------------------------------------------------------------------------------------------------
