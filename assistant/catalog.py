@@ -103,6 +103,8 @@ _ARTICLE_COLUMNS = (
     " updated, fetched"
 )
 _IDS_PER_QUERY = 500
+_BEYOND = 1_000
+"""How many rows of a damaged table are looked for in vain, one by one, and how far after the last that was found."""
 _OF_THE_DISK = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -631,21 +633,48 @@ class Salvage:
 
 
 def salvaged(path: Path) -> Salvage:
-    """Each table read from both ends, up to the first page that cannot be. Never raises for damage."""
+    """Whatever can be read, around the pages that cannot. Never raises for damage.
+
+    The vectors are unit vectors, which does not make them right: a repair compares them with Chroma's.
+    """
     found: dict[str, Source] = {}
     articles, vectors = [], {}
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        # Bytes that are no text cost themselves, not the article.
+        db.text_factory = lambda text: text.decode("utf-8", "replace")
+        # A file that was cut is refused as a whole otherwise.
+        for pragma in ("writable_schema", "ignore_check_constraints"):
+            with suppress(sqlite3.DatabaseError):
+                db.execute(f"pragma {pragma} = on")
         for _, key, *facts in _readable(db, "sources", "rowid", "key, place, kind, options, synced"):
             with suppress(ValueError, TypeError, AttributeError):
                 found[key] = _source(key, *facts)
         columns = f"source_key, file_hash, {_ARTICLE_COLUMNS}"
         for _, key, file_hash, *facts in _readable(db, "articles", "row", columns, "died is null"):
             with suppress(ValueError, TypeError):
-                articles.append((key, file_hash, _article(facts)))
+                articles.append((_text(key), _text(file_hash), _salvaged_article(facts)))
         for _, key, blob in _readable(db, "vectors", "key", "key, vector"):
             if is_unit(blob):
                 vectors[key] = np.frombuffer(blob, dtype="<f4")
     return Salvage(found, articles, vectors)
+
+
+def _salvaged_article(facts: Sequence[object]) -> Article:
+    """Raises TypeError, ValueError where damage has made other values of them."""
+    days = {5, 10, 11}
+    return _article([None if fact is None and i in days else _text(fact) for i, fact in enumerate(facts)])
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def written_through(path: Path) -> None:
+    """Brings what SQLite keeps beside a catalog into the file, as far as that can be."""
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as db:
+        db.execute("pragma wal_checkpoint(truncate)")
 
 
 def is_unit(blob: object) -> bool:
@@ -659,13 +688,25 @@ def is_unit(blob: object) -> bool:
 
 
 def _readable(db: sqlite3.Connection, table: str, key: str, columns: str, where: str = "true") -> list[Any]:
-    """Rows with their key before them, by it."""
+    """Rows with their key before them, by it: from both ends, then each between, where the keys are numbers."""
     rows: dict[Any, Any] = {}
+    query = f"select {key}, {columns} from {table} where {where}"
     for order in ("asc", "desc"):
         with suppress(sqlite3.DatabaseError):
-            for row in db.execute(f"select {key}, {columns} from {table} where {where} order by {key} {order}"):
+            for row in db.execute(f"{query} order by {key} {order}"):
                 rows.setdefault(row[0], row)
-            break
+            return [rows[each] for each in sorted(rows)]
+    failed = 0
+    last = max(rows, default=0) + _BEYOND if key != "key" else 0
+    for number in range(1, last):
+        if number in rows or failed > _BEYOND:
+            continue
+        try:
+            found = db.execute(f"{query} and {key} = ?", (number,)).fetchone()
+        except sqlite3.DatabaseError:
+            failed += 1
+        else:
+            rows |= {number: found} if found else {}
     return [rows[each] for each in sorted(rows)]
 
 
@@ -688,7 +729,7 @@ def _filter_sql(where: Filter) -> tuple[str, dict[str, str]]:
     return conditions, parameters
 
 
-def _article(row: Sequence[str]) -> Article:
+def _article(row: Sequence[Any]) -> Article:
     id_, title, text, source, author, published, url, language, licence, location, updated, fetched = row
     return Article(
         id_, title, text, source, author, _date(published), url, language, licence, location, _date(updated),

@@ -228,7 +228,7 @@ def status(options: dict[str, Any], *, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--fix", is_flag=True, help="Mend what can be mended; no article is lost by it.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended; what can be read anywhere is kept.")
 @_JSON
 @click.pass_obj
 def doctor(options: dict[str, Any], *, fix: bool, as_json: bool) -> None:
@@ -674,6 +674,8 @@ def _print_report(report: SyncReport) -> None:
 def _print_checkup(checkup: Checkup) -> None:
     for finding in checkup.mended:
         click.echo(f"mended    {finding.what}")
+    for note in checkup.notes:
+        click.echo(f"note      the catalog: {note}")
     for finding in checkup.findings:
         click.echo(f"wrong     {finding}")
     if checkup.writing:

@@ -13,8 +13,8 @@ import os
 import random
 import shlex
 import shutil
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from importlib import metadata
 from pathlib import Path
@@ -75,6 +75,8 @@ class Checkup:
     writing: str = ""
     """Who is writing meanwhile: what that has not finished is no finding."""
     mended: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a repair has to say of a catalog that it began anew: what was taken over, and what was not there to be."""
 
     def to_dict(self) -> dict[str, Any]:
         def shown(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
@@ -84,6 +86,7 @@ class Checkup:
             "healthy": not self.findings,
             "findings": shown(self.findings),
             "mended": shown(self.mended),
+            "notes": list(self.notes),
             "articles": self.articles,
             "passages": self.passages,
             "writing": self.writing,
@@ -106,30 +109,33 @@ def mend(
 
     Raises IndexBusy, IndexUnusable, IndexMismatch, ModelUnavailable, SourceMissing if it cannot go on.
     """
-    mended: dict[Finding, None] = {}
+    treated: dict[Finding, None] = {}
+    notes: dict[str, None] = {}
     checkup = examine(settings, embedder)
     for _ in range(_ROUNDS):
         treatable = [finding for finding in checkup.findings if finding.remedy]
         if not treatable:
             break
         wanted = {finding.remedy for finding in treatable}
-        _apply(max(wanted), settings, embedder, progress)
+        notes |= dict.fromkeys(_apply(max(wanted), settings, embedder, progress))
         if max(wanted) is Remedy.RESTORE and Remedy.SYNC in wanted:
             # What was interrupted was taken away with the rest.
             _apply(Remedy.SYNC, settings, embedder, progress)
         checkup = examine(settings, embedder)
-        mended |= dict.fromkeys(finding for finding in treatable if finding not in checkup.findings)
-    return Checkup(checkup.findings, checkup.articles, checkup.passages, checkup.writing, tuple(mended))
+        treated |= dict.fromkeys(treatable)
+    mended = tuple(finding for finding in treated if finding not in checkup.findings)
+    return replace(checkup, mended=mended, notes=tuple(notes))
 
 
-def _apply(remedy: Remedy, settings: Settings, embedder: Embedder | None, progress: Progress) -> None:
+def _apply(remedy: Remedy, settings: Settings, embedder: Embedder | None, progress: Progress) -> list[str]:
+    """Gives what there is to say of the catalog."""
     folder = IndexFolder(settings.index)
     if remedy is Remedy.RESTORE:
         sync.restore(folder, lambda: embedder or load_embedder(settings.embedding_model), progress)
-        return
+        return []
     known = _remembered(folder)
     corpus = known.get(sync.CORPUS)
-    sync.synchronise(
+    report = sync.synchronise(
         folder,
         embedder or load_embedder(settings.embedding_model),
         # Of an index of another corpus, that other one: a repair replaces no articles by others.
@@ -140,6 +146,7 @@ def _apply(remedy: Remedy, settings: Settings, embedder: Embedder | None, progre
         rebuild=remedy is Remedy.REBUILD,
         progress=progress,
     )
+    return [outcome.reason for outcome in report.outcomes if outcome.location == sync.CATALOG]
 
 
 def _remembered(folder: IndexFolder) -> dict[str, Source]:
@@ -242,21 +249,20 @@ class _Examination:
             catalog.close()
 
     def _of_a_lost_catalog(self, problem: IndexDamaged) -> Iterator[Finding]:
-        yield _found(problem, Remedy.REBUILD)
-        kept = sync.remembered(self._folder)
-        lost = [place for place in kept.values() if place.kind in (sources.GIVEN, "feed")]
-        if not kept:
+        old = sync.rescued(self._folder)
+        found = _found(problem, Remedy.REBUILD)
+        if old.salvage:
+            found = replace(found, what=f"{found.what}; articles that can be taken over from it: {len(old.articles)}")
+        yield found
+        if not old.sources:
+            yield Finding("which sources were named is not known any longer; name them again", "assistant sync SOURCE")
+        elif old.lost:
+            places = ", ".join(source.place for source in old.lost)
             yield Finding(
-                "which sources were named is not known any longer; name them again",
+                f"articles that only the catalog had cannot come back: those of {places}; give or name them again",
                 "assistant sync SOURCE",
-                Remedy.BY_HAND,
             )
-        elif lost and not self._folder.catalog.exists():
-            places = ", ".join(source.place for source in lost)
-            yield Finding(
-                f"articles that only the catalog had cannot come back: those of {places}", FIX, Remedy.REBUILD
-            )
-        yield from self._of_sources(kept)
+        yield from self._of_sources(old.sources)
 
     def _of_the_state(self, catalog: Catalog) -> Iterator[Finding]:
         state = sync.state(self._folder, catalog)
@@ -321,7 +327,7 @@ class _Examination:
 
     # -- sources, calibration ------------------------------------------------------------------------------------
 
-    def _of_sources(self, remembered: dict[str, Source]) -> Iterator[Finding]:
+    def _of_sources(self, remembered: Mapping[str, Source]) -> Iterator[Finding]:
         for source in remembered.values():
             if sources.is_there(source):
                 continue

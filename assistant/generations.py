@@ -5,19 +5,22 @@ index/
   generations/1767225600000/    see vectors.py; the number is the millisecond in which it was begun
   CURRENT                       the number of the generation that answers, swapped by rename
   sources.json                  the remembered sources once more, for an index whose catalog is lost
+  catalog.damaged               what a repair set aside; the next ones are catalog-2.damaged and so on
+  catalog.aside                 the name of the one from which a repair takes over, until it has
   lock, writer.json             one writer, by OS lock; who it is
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import itertools
 import json
 import os
 import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,7 @@ class IndexFolder:
         self.root = root
         self.catalog = root / "catalog.sqlite3"
         self.remembered = root / "sources.json"
+        self._aside = root / "catalog.aside"
         self._current = root / "CURRENT"
         self._generations = root / "generations"
 
@@ -72,6 +76,33 @@ class IndexFolder:
         fresh.replace(path)
         _sync_folder(self.root)
 
+    def set_catalog_aside(self) -> None:
+        """Moves the catalog to where `aside` then says. Can be repeated after a kill."""
+        aside = self.aside()
+        if aside is None:
+            names = (f"catalog-{number}.damaged" if number > 1 else "catalog.damaged" for number in itertools.count(1))
+            aside = next(self.root / name for name in names if not (self.root / name).exists())
+            self.put(self._aside, aside.name)
+        if aside.exists():
+            return
+        # What SQLite keeps beside the file belongs to it; the file is last: once it is there, all is.
+        for suffix in ("-wal", ""):
+            with contextlib.suppress(FileNotFoundError):
+                self.catalog.with_name(self.catalog.name + suffix).replace(aside.with_name(aside.name + suffix))
+        self.catalog.with_name(self.catalog.name + "-shm").unlink(missing_ok=True)
+
+    def aside(self) -> Path | None:
+        """Where a repair that is not done yet has set, or was to set, the catalog aside; of no older repair."""
+        try:
+            name = self._aside.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+        return self.root / Path(name).name if name.endswith(".damaged") else None
+
+    def taken_over(self) -> None:
+        """What lies aside is not needed any longer."""
+        self._aside.unlink(missing_ok=True)
+
     def leftovers(self, kept: set[int]) -> list[Path]:
         """What killed syncs left: generations that are none of the kept ones, and halves of files."""
         begun = [path for path in self._generations.glob("*") if not path.name.isdigit() or int(path.name) not in kept]
@@ -103,7 +134,7 @@ class IndexFolder:
             else:
                 path.unlink(missing_ok=True)
 
-    @contextmanager
+    @contextlib.contextmanager
     def writer(self) -> Iterator[None]:
         """Holds the writer's lock. Raises IndexBusy at once if another process has it.
 
@@ -118,7 +149,7 @@ class IndexFolder:
                 error = OSError(error.args[0][0][2])
             raise IndexUnusable.of(self.root, error) from error
 
-    @contextmanager
+    @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 

@@ -48,7 +48,7 @@ from typing import TypeVar
 import numpy as np
 
 from assistant import copies, sources, vectors
-from assistant.catalog import Catalog, Known, Salvage, salvaged
+from assistant.catalog import Catalog, Known, Salvage, salvaged, written_through
 from assistant.embedding import Embedder
 from assistant.errors import (
     ArticleGone,
@@ -69,6 +69,9 @@ from assistant.splitting import SPLITTER_VERSION, Splitter
 
 CORPUS = "corpus"
 """The key of the configured corpus among the sources; every other source's key is its path or address."""
+
+CATALOG = "the catalog"
+"""The location of what a rebuild has to say of it."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (step, done, total): step is "reading", "embedding" or "indexing"."""
@@ -223,18 +226,21 @@ def synchronise(
     given = [what for what in chosen if isinstance(what, (Article, Document))]
     web = web or Web()
     with folder.writer():
-        rescued = _set_damaged_aside(folder) if rebuild else None
+        if not rebuild and folder.aside():
+            raise _interrupted_repair()
+        old = _set_damaged_aside(folder) if rebuild else None
         catalog = Catalog(folder.catalog, create=True)
         try:
-            if rescued:
-                _take_over(catalog, rescued, max(folder.readable_current(), 1))
+            if old:
+                _take_over(catalog, old, max(folder.readable_current(), 1))
+                folder.taken_over()
             if not rebuild and folder.is_new() and state(folder, catalog) is State.WRITTEN:
                 check_built_with(catalog.built_with(answering(folder, catalog)), wanted)
                 _restored(folder, catalog, lambda: embedder, progress)
             selection = _select(catalog, corpus, named, given, forget, only, corpus_needed=corpus_needed)
             splitter = functools.partial(Splitter, passage_words, overlap_words)
             run = _Run(folder, catalog, embedder, wanted, splitter, web, rebuild=rebuild, progress=progress)
-            return run.sync(selection, started, [_FORGOTTEN] if rescued and not rescued.sources else [])
+            return run.sync(selection, started, old.notices() if old else [])
         finally:
             catalog.close()
             web.close()
@@ -252,35 +258,55 @@ def _named(chosen: Sequence[Named], mapping: Mapping[str, str], *, allow_private
     return found
 
 
-_FORGOTTEN = Outcome("skipped", "the catalog", reason="sources named before are forgotten; name them again")
-
-
 @dataclass(frozen=True)
-class _Rescued:
+class Rescued:
     """What a new catalog begins with where the old one is lost."""
 
     sources: Mapping[str, Source]
     salvage: Salvage | None
+    """None if there is no file to read."""
+
+    @property
+    def articles(self) -> list[tuple[str, str, Article]]:
+        """As in Salvage. Those of a source that was forgotten since stay away."""
+        found = self.salvage.articles if self.salvage else ()
+        return [each for each in found if each[0] in self.sources or not self.sources]
+
+    @property
+    def lost(self) -> list[Source]:
+        """Sources that give no article twice, and of which none could be read."""
+        left = {key for key, _, _ in self.articles}
+        only = (source for source in self.sources.values() if source.kind in (sources.GIVEN, "feed"))
+        return [source for source in only if source.key not in left]
+
+    def notices(self) -> list[Outcome]:
+        reasons = ["sources named before are forgotten; name them again"] if not self.sources else []
+        if self.salvage:
+            reasons.append(f"it was damaged; articles taken over from it: {len(self.articles)}")
+        if self.lost:
+            places = ", ".join(source.place for source in self.lost)
+            reasons.append(f"what only it had cannot come back, and it had no article left of: {places}")
+        return [Outcome("skipped", CATALOG, reason=reason) for reason in reasons]
 
 
-def _set_damaged_aside(folder: IndexFolder) -> _Rescued | None:
+def _set_damaged_aside(folder: IndexFolder) -> Rescued | None:
     """A rebuild starts from nothing if the catalog is damaged; the old file is kept under another name.
 
     None if the catalog stays, and knows what there is. Its articles and vectors are taken over as far as they can be
     read, its sources too, and where these cannot, from the copy beside it.
     """
-    aside = folder.catalog.with_suffix(".damaged")
     problem = catalog_problem(folder)
     if problem is None:
         return None
-    if folder.catalog.exists() and not isinstance(problem, _CatalogLost):
-        rescued = _rescued(folder, folder.catalog)
-        folder.catalog.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            folder.catalog.with_name(folder.catalog.name + suffix).unlink(missing_ok=True)
-        return rescued
-    # Where a sync was killed between these two steps, the damaged one is there already.
-    return _rescued(folder, aside if aside.exists() else None)
+    if not isinstance(problem, _CatalogLost):
+        if folder.aside() is None:
+            written_through(folder.catalog)
+        folder.set_catalog_aside()
+    return rescued(folder)
+
+
+def _interrupted_repair() -> IndexDamaged:
+    return IndexDamaged("a repair of the catalog was interrupted; type: assistant doctor --fix")
 
 
 class _CatalogLost(IndexDamaged):
@@ -289,6 +315,8 @@ class _CatalogLost(IndexDamaged):
 
 def catalog_problem(folder: IndexFolder) -> IndexDamaged | None:
     """What is wrong with the catalog as a file, or None; before the first sync nothing is. Raises IndexMismatch."""
+    if folder.aside():
+        return _interrupted_repair()
     if not folder.catalog.exists():
         lost = _CatalogLost("the catalog is gone; type: assistant doctor --fix")
         return None if folder.is_new() else lost
@@ -307,10 +335,13 @@ def catalog_problem(folder: IndexFolder) -> IndexDamaged | None:
     return None
 
 
-def _rescued(folder: IndexFolder, damaged: Path | None) -> _Rescued:
-    salvage = salvaged(damaged) if damaged else None
+def rescued(folder: IndexFolder) -> Rescued:
+    """What can be taken over of a catalog that is damaged, or lies aside, or is gone."""
+    aside = folder.aside()
+    file = aside if aside and aside.exists() else folder.catalog
+    salvage = salvaged(file) if file.exists() else None
     kept = remembered(folder)
-    return _Rescued(kept or (salvage.sources if salvage else {}), salvage)
+    return Rescued(kept or (salvage.sources if salvage else {}), salvage)
 
 
 def remembered(folder: IndexFolder) -> dict[str, Source]:
@@ -334,7 +365,7 @@ def _keep_sources(folder: IndexFolder, sources: Iterable[Source]) -> None:
         folder.put(folder.remembered, text)
 
 
-def _take_over(catalog: Catalog, rescued: _Rescued, generation: int) -> None:
+def _take_over(catalog: Catalog, rescued: Rescued, generation: int) -> None:
     """Articles without passages, in a generation of which nothing is recorded: no reader answers from them."""
     with catalog.transaction():
         for source in rescued.sources.values():
@@ -343,9 +374,8 @@ def _take_over(catalog: Catalog, rescued: _Rescued, generation: int) -> None:
             return
         catalog.record_generation(generation, {})
         catalog.add_vectors(rescued.salvage.vectors)
-        for key, file_hash, article in rescued.salvage.articles:
-            if key in rescued.sources or not rescued.sources:
-                catalog.add_article(article, Split((), ()), [], source_key=key, file_hash=file_hash, born=generation)
+        for key, file_hash, article in rescued.articles:
+            catalog.add_article(article, Split((), ()), [], source_key=key, file_hash=file_hash, born=generation)
 
 
 def _select(

@@ -23,10 +23,10 @@ from test_sync import CATALOG_DAMAGE, DAMAGE, contents
 
 from assistant import Article, Settings, doctor, sync, vectors
 from assistant.calibration import SHIPPED
-from assistant.catalog import Catalog
+from assistant.catalog import Catalog, salvaged
 from assistant.cli import cli
 from assistant.doctor import Checkup, Finding, Remedy
-from assistant.errors import IndexBusy
+from assistant.errors import IndexBusy, IndexDamaged
 from assistant.generations import IndexFolder
 from assistant.sources.web import Web
 from assistant.sync import synchronise
@@ -295,6 +295,10 @@ def test_all_of_it_at_once_is_mended(built: Built, patient: Patient, damages: tu
     assert contents(patient.folder) == built.clean
 
 
+class Killed(BaseException):
+    pass
+
+
 # -- nothing is lost -------------------------------------------------------------------------------------------
 
 
@@ -336,11 +340,143 @@ LOSSES: dict[str, Callable[[Path], object]] = {
     "passages torn": _spoil("passages"),
     "an index torn": _spoil("articles_by_id"),
     "sources torn": _spoil("sources"),
-    "torn, and killed while it was set aside": lambda index: (
-        _spoil("passages")(index),
-        (index / "catalog.sqlite3").rename(index / "catalog.damaged"),
-    ),
 }
+
+
+def _kill(*arguments: object, **options: object) -> None:
+    raise Killed
+
+
+def _move_and_kill(folder: IndexFolder, move: Callable[[IndexFolder], None] = IndexFolder.set_catalog_aside) -> None:
+    move(folder)
+    raise Killed
+
+
+KILLS: dict[str, tuple[Any, str]] = {
+    "before it is moved": (IndexFolder, "set_catalog_aside"),
+    "once it is moved": (IndexFolder, "set_catalog_aside"),
+    "before it is taken over": (sync, "_take_over"),
+    "before that is noted": (IndexFolder, "taken_over"),
+    "within the first sync": (sync._Run, "_write"),
+}
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_a_repair_that_was_killed_is_taken_up_where_it_was(
+    lone: Patient, kill: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _spoil("passages")(lone.folder.root)
+    with monkeypatch.context() as patch:
+        patch.setattr(*KILLS[kill], _move_and_kill if kill == "once it is moved" else _kill)
+        with pytest.raises(Killed):
+            lone.mend()
+    if kill != "before it is moved":
+        with pytest.raises(IndexDamaged, match=r"type: assistant (doctor --fix|sync --rebuild)"):
+            sync_all(lone.settings.corpus, lone.folder.root)
+    lone.mend()
+    assert titles(lone) == ALL
+    assert lone.embedder.embedded == []
+    assert lone.folder.aside() is None
+
+
+def test_what_sqlite_keeps_beside_the_file_is_set_aside_with_it_though_a_kill_comes_between(
+    lone: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that has it open keeps SQLite from writing all of it into the file."""
+    folder = lone.folder
+    with closing(sqlite3.connect(folder.catalog)) as reader:
+        reader.execute("pragma wal_autocheckpoint = 0")
+        reader.execute("update articles set title = 'Given at last' where title = 'Given'")
+        reader.commit()
+        beside = folder.catalog.with_name("catalog.sqlite3-wal").read_bytes()
+        assert beside
+        moves: list[Path] = []
+        replace_ = Path.replace
+
+        def move(path: Path, target: Path) -> Path:
+            if path == folder.catalog:
+                raise Killed
+            moves.append(target)
+            return replace_(path, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", move)
+            with pytest.raises(Killed):
+                folder.set_catalog_aside()
+        assert moves[-1].read_bytes() == beside
+        folder.set_catalog_aside()
+        aside = folder.aside()
+        assert aside
+        assert "Given at last" in {article.title for _, _, article in salvaged(aside).articles}
+
+
+def test_a_damaged_catalog_of_an_earlier_repair_is_kept_and_nothing_is_taken_from_it(lone: Patient) -> None:
+    _spoil("passages")(lone.folder.root)
+    lone.mend()
+    first = (lone.folder.root / "catalog.damaged").read_bytes()
+    sync_all(lone.settings.corpus, lone.folder.root, [Article("given-1", "Given anew", "Another story.", STONE)])
+    _spoil("passages")(lone.folder.root)
+    lone.mend()
+    assert (lone.folder.root / "catalog.damaged").read_bytes() == first
+    assert (lone.folder.root / "catalog-2.damaged").exists()
+    assert "Given anew" in titles(lone)
+    lone.folder.catalog.unlink()
+    lone.mend()
+    assert titles(lone).isdisjoint({"Given", "Given anew"})
+
+
+def _cut(index: Path, share: float) -> None:
+    path = index / "catalog.sqlite3"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("pragma wal_checkpoint(truncate)")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+
+
+def test_of_a_catalog_that_was_cut_the_rest_is_taken_over_and_it_is_said_how_much(lone: Patient) -> None:
+    whole = salvaged(lone.folder.catalog)
+    _cut(lone.folder.root, 0.8)
+    left = salvaged(lone.folder.catalog)
+    assert len(left.articles) > 0.5 * len(whole.articles)
+    assert left.sources.keys() == whole.sources.keys()
+    lines = lone.lines().splitlines()
+    assert f"articles that can be taken over from it: {len(left.articles)}; type: assistant doctor --fix" in lines[0]
+    checkup = lone.mend()
+    assert f"it was damaged; articles taken over from it: {len(left.articles)}" in checkup.notes
+    assert titles(lone) >= {article.title for _, _, article in left.articles}
+
+
+def test_of_a_damaged_catalog_too_it_is_said_which_articles_cannot_come_back(lone: Patient) -> None:
+    (lone.folder.root / "catalog.sqlite3").write_bytes(b"garbage " * 2000)
+    assert "only the catalog had cannot come back: those of objects given from Python" in lone.lines()
+    checkup = lone.mend()
+    assert any("no article left of: objects given from Python" in note for note in checkup.notes)
+    assert "cannot come back" not in str(checkup.mended)
+
+
+def test_random_bytes_in_the_file_cost_no_article_and_leave_no_wrong_vector(
+    lone: Patient, built: Built, tmp_path: Path
+) -> None:
+    """Within the vectors, where SQLite cannot see them, and beside a torn page, so that the file is given up."""
+    path = lone.folder.catalog
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("pragma wal_checkpoint(truncate)")
+        # A vector fills more than a page; this much of it lies together.
+        beginnings = [blob for (blob,) in db.execute("select substr(vector, 1, 400) from vectors order by key")]
+    content = path.read_bytes()
+    once = [blob for blob in beginnings if content.count(blob) == 1]
+    for number, blob in enumerate(once):
+        content = content.replace(blob, blob[:100] + np.random.default_rng(number).bytes(200) + blob[300:])
+    assert once
+    path.write_bytes(content)
+    _spoil("articles_by_id")(lone.folder.root)
+    lone.mend()
+    assert titles(lone) == ALL
+    assert len(lone.embedder.embedded) == len(once)
+    given = Article("given-1", "Given", "A story that was given from Python by Mara Lind.", STONE)
+    story(tmp_path / "extra", "tower", "The tower of Vell leans.")
+    clean = sync_all(built.corpus, tmp_path / "clean", [str(tmp_path / "extra"), given])
+    sync_all(built.corpus, tmp_path / "clean")
+    assert contents(lone.folder) == contents(clean)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -373,7 +509,7 @@ def test_a_sync_that_met_the_lost_catalog_before_the_doctor_changes_nothing_for_
     """It leaves an empty catalog, which does not say any longer what was there."""
     story(tmp_path / "extra", "tower", "The tower of Vell leans.")
     lone.folder.catalog.unlink()
-    with pytest.raises(sync.IndexDamaged):
+    with pytest.raises(IndexDamaged):
         sync_all(built.corpus, lone.folder.root)
     check_findings(lone.examine().findings)
     assert lone.mend().findings == ()
@@ -400,10 +536,6 @@ def test_a_source_forgotten_by_the_user_does_not_come_back_with_an_older_damaged
 
 
 # -- syncs that were killed, models, sources -------------------------------------------------------------------
-
-
-class Killed(BaseException):
-    pass
 
 
 STEPS: dict[str, tuple[Any, str, str]] = {
@@ -587,7 +719,7 @@ def test_the_command_fails_while_something_is_wrong(run: Callable[..., Any], pat
     assert done.exit_code == 0
     assert done.output.splitlines()[0].startswith("mended    the vectors in ")
     assert json.loads(run("--json").output) == {
-        "healthy": True, "findings": [], "mended": [], "articles": 4, "passages": _count(patient.folder), "writing": "",
+        "healthy": True, "findings": [], "mended": [], "notes": [], "articles": 4, "passages": _count(patient.folder), "writing": "",
     }  # fmt: skip
 
 
