@@ -13,6 +13,7 @@ fingerprint, so that nothing is embedded twice.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -133,9 +134,7 @@ class Catalog:
         if not create and not path.is_file():
             raise IndexMissing(f"there is no index in {path.parent}; type: assistant sync")
         try:
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = full")
+            self._db = _opened(path, create=create)
             if create and not self._version():
                 self._db.executescript(f"{_SCHEMA} pragma user_version = {SCHEMA_VERSION};")
             self._db.execute("select count(*) from generations")
@@ -620,6 +619,23 @@ class Catalog:
 
     def _one(self, query: str, parameters: Mapping[str, object]) -> int:
         return int(self._read(query, parameters)[0][0])
+
+
+def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
+    """To read only, where nothing can be written."""
+    if create or os.access(path.parent, os.W_OK):
+        db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("pragma journal_mode = wal")
+            db.execute("pragma synchronous = full")
+        except sqlite3.DatabaseError:
+            db.close()
+            raise
+        return db
+    # Who writes there all the same has this file beside it, and SQLite then looks at what changes.
+    still = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode=ro{still}"
+    return sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False)
 
 
 @dataclass(frozen=True)

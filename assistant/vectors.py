@@ -7,6 +7,7 @@ why nothing is ever changed in place, and why the verification runs elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -158,15 +159,38 @@ def _flush_to_disk(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _copied(folder: Path, target: Path) -> Path:
+    """Without what the files may be used for, which is not to write them."""
+    for path in folder.rglob("*"):
+        place = target / path.relative_to(folder)
+        if path.is_file():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+    return target
+
+
 class VectorIndex:
     """One generation, opened for reading."""
 
     def __init__(self, folder: Path) -> None:
         check_whole(folder)
-        self._client, self._collection = _open(folder, create=False)
+        # Chroma writes where it only reads.
+        self._copy = None if os.access(folder, os.W_OK) else tempfile.TemporaryDirectory()
+        if self._copy:
+            folder = _copied(folder, Path(self._copy.name))
+        try:
+            self._client, self._collection = _open(folder, create=False)
+        except IndexDamaged:
+            self._drop_copy()
+            raise
 
     def close(self) -> None:
         self._client.close()
+        self._drop_copy()
+
+    def _drop_copy(self) -> None:
+        if self._copy:
+            self._copy.cleanup()
 
     def count(self) -> int:
         return int(self._collection.count())
@@ -291,7 +315,11 @@ def _complaint_elsewhere(order: dict[str, Any]) -> str | None:
 
 def _complaint(order: dict[str, Any]) -> str | None:
     """What is wrong with the generation, or None. A query without and one with a filter, per sample."""
-    index = VectorIndex(Path(order["folder"]))
+    with contextlib.closing(VectorIndex(Path(order["folder"]))) as index:
+        return _complaint_of(index, order)
+
+
+def _complaint_of(index: VectorIndex, order: dict[str, Any]) -> str | None:
     if "told" in order:
         Path(order["told"]).write_text(json.dumps(_differing(index, np.load(order["rows"]))), encoding="utf-8")
         return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -21,11 +23,11 @@ from click.testing import CliRunner
 from conftest import ROOT, WordEmbedder, write_article
 from test_sync import CATALOG_DAMAGE, DAMAGE, contents
 
-from assistant import Article, Settings, doctor, sync, vectors
+from assistant import Article, Assistant, Settings, doctor, sync, vectors
 from assistant.calibration import SHIPPED
 from assistant.catalog import Catalog, salvaged
 from assistant.cli import cli
-from assistant.doctor import Checkup, Finding, Remedy
+from assistant.doctor import Checkup, Finding, Kind, Remedy
 from assistant.errors import IndexBusy, IndexDamaged
 from assistant.generations import IndexFolder
 from assistant.sources.web import Web
@@ -152,12 +154,101 @@ def test_a_repair_waits_for_no_other_writer(patient: Patient) -> None:
         patient.mend()
 
 
+@pytest.mark.parametrize("writer", [{"host": "elsewhere"}, {"pid": 1}])
+def test_a_note_that_a_dead_writer_left_hides_nothing_and_hinders_no_repair(
+    patient: Patient, built: Built, writer: dict[str, Any]
+) -> None:
+    """Of another machine, or of a number that another process has now, nobody can say whether it lives."""
+    with patient.folder.writer():
+        note = json.loads((patient.folder.root / "writer.json").read_text())
+    (patient.folder.root / "writer.json").write_text(json.dumps(note | writer))
+    (patient.folder.root / "CURRENT").unlink()
+    (finding,) = patient.examine().findings
+    assert "no generation answers" in finding.what
+    check_findings([finding])
+    assert patient.mend().findings == ()
+    assert contents(patient.folder) == built.clean
+    assert not (patient.folder.root / "writer.json").exists()
+
+
+def test_what_is_wrong_still_is_not_said_to_be_mended_because_it_is_said_in_other_words(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each repair makes another generation, which the finding names."""
+    found = iter(range(100))
+    monkeypatch.setattr(vectors, "_complaint_elsewhere", lambda order: f"bad disk {next(found)}")
+    monkeypatch.setattr(vectors, "verify", lambda *arguments: None)
+    checkup = patient.mend()
+    assert len(checkup.findings) == 1
+    assert checkup.mended == ()
+
+
+def test_an_index_that_cannot_be_written_is_one_finding_and_is_looked_at_and_asked_all_the_same(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state() -> dict[str, int]:
+        return {str(path): path.stat().st_mtime_ns for path in patient.folder.root.rglob("*")}
+
+    Catalog(patient.folder.catalog).close()
+    before = state()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+        (finding,) = patient.examine().findings
+        assert "cannot be written" in finding.what
+        with Assistant(patient.settings, patient.embedder) as assistant:
+            assert "ferry" in assistant.search("ferry")[0].text
+    assert state() == before
+    ROWS["a row is missing"](patient.folder)
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    assert [finding.kind for finding in patient.examine().findings] == [Kind.PLACE, Kind.CHROMA]
+
+
 def test_where_no_index_is_the_repair_makes_one(built: Built, tmp_path: Path) -> None:
     patient = Patient(Settings(built.corpus, tmp_path / "new"), WordEmbedder(), IndexFolder(tmp_path / "new"))
     assert patient.lines() == f"there is no index in {tmp_path / 'new'}; type: assistant sync"
     assert not (tmp_path / "new").exists()
     assert patient.mend().findings == ()
     assert contents(patient.folder) == built.clean
+
+
+def test_a_sync_that_begins_during_the_look_is_no_finding(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it is at work on looks like what a killed one left."""
+    real = sync.catalog_problem
+    with contextlib.ExitStack() as at_work:
+
+        def look(folder: IndexFolder) -> IndexDamaged | None:
+            if not folder.writing():
+                at_work.enter_context(folder.writer())
+                (folder.root / "generations" / "77").mkdir()
+            return real(folder)
+
+        monkeypatch.setattr(sync, "catalog_problem", look)
+        checkup = patient.examine()
+    assert checkup.findings == ()
+    assert checkup.writing
+
+
+def test_syncs_that_end_during_the_look_are_no_finding(
+    patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two, so that the generation that is looked at is gone when its turn comes."""
+    shutil.copytree(patient.settings.corpus, tmp_path / "corpus")
+    sync_all(tmp_path / "corpus", patient.folder.root)
+    patient.settings = replace(patient.settings, corpus=tmp_path / "corpus")
+    real, compared = vectors.compare, []
+
+    def compare(folder: Path, *rest: Any) -> None:
+        if not compared:
+            for text in ("The bridge has fallen.", "It is built anew."):
+                story(tmp_path / "corpus", "bridge", text, "2024-01-03")
+                sync_all(tmp_path / "corpus", patient.folder.root)
+            assert not folder.exists()
+        compared.append(folder)
+        real(folder, *rest)
+
+    monkeypatch.setattr(vectors, "compare", compare)
+    assert patient.examine().findings == ()
+    assert len(compared) == 2
 
 
 # -- files that are damaged ------------------------------------------------------------------------------------
