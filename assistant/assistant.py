@@ -135,14 +135,14 @@ class Assistant:
             **options,
         )
 
-    def watch(self, tell: Callable[[Round], None], *, every: float = EVERY) -> None:
+    def watch(self, tell: Callable[[Round], None], *, every: float = EVERY, first: SyncReport | None = None) -> None:
         """Follows the remembered sources until KeyboardInterrupt: a sync of each when it may have changed.
 
         Files when they do, web sources each `every` seconds, more rarely where they fail or ask for it. `tell` gets
         each round that changed anything or failed anew. The writer's lock is held only during a round. A sync comes
-        before: this begins with what is remembered.
+        before: this begins with what is remembered; servers that asked for rest in `first`, its report, get it.
         """
-        Watch(self._remembered, self._refresh, self.settings.index, tell, every=every).run()
+        Watch(self._remembered, self._refresh, self.settings.index, tell, every=every, first=first).run()
 
     def _remembered(self) -> dict[str, Source]:
         """Read from the catalog, without opening the vectors. Raises IndexMissing, IndexDamaged, IndexUnusable."""

@@ -97,7 +97,7 @@ def sync(
             report = assistant.sync(sources, mapping=mapping, progress=progress, **wanted)
         _print_json(report.to_dict(), compact=watch) if as_json else _print_report(report)
         if watch:
-            _watch(assistant, 60 * (every or 30), as_json=as_json)
+            _watch(assistant, report, 60 * (every or 30), as_json=as_json)
         _require_articles(report, assistant)
     if report.count("failed") and not watch:
         sys.exit(3)
@@ -420,7 +420,7 @@ def _stopped_quietly(*, really: bool) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _watch(assistant: Assistant, every: float, *, as_json: bool) -> None:
+def _watch(assistant: Assistant, first: SyncReport, every: float, *, as_json: bool) -> None:
     """Until it is stopped. A line per round that changed anything; what fails is said once."""
 
     def tell(happened: Round) -> None:
@@ -435,7 +435,7 @@ def _watch(assistant: Assistant, every: float, *, as_json: bool) -> None:
             click.echo(f"{now} assistant: {happened.problem}", err=True)
 
     click.echo(f"watching; web sources are asked every {every / 60:g} minutes; Ctrl-C ends it", err=True)
-    assistant.watch(tell, every=every)
+    assistant.watch(tell, every=every, first=first)
 
 
 def _require_articles(report: SyncReport, assistant: Assistant) -> None:

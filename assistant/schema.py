@@ -340,7 +340,7 @@ class SyncReport:
     passages: int
     seconds: float
     rests: Mapping[str, float] = field(default_factory=dict)
-    """Seconds for which servers ask to be left alone, by the key of the source that they serve."""
+    """Seconds for which servers ask to be left alone, by host as it stands in an address."""
 
     def count(self, what: str, source: str | None = None) -> int:
         """How many items had this outcome, of one source or of all."""

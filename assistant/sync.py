@@ -539,14 +539,7 @@ class _Run:
         _keep_sources(self._folder, self._catalog.sources().values())
         articles, passages = self._catalog.counts(self._current)
         seconds = time.monotonic() - started
-        return SyncReport(tuple(plan.outcomes), self._current, articles, passages, seconds, self._rests(plan))
-
-    def _rests(self, plan: _Plan) -> dict[str, float]:
-        rests: dict[str, float] = {}
-        for outcome in plan.outcomes:
-            if outcome.what == "failed" and (seconds := self._web.rest(outcome.location)):
-                rests[outcome.source] = max(seconds, rests.get(outcome.source, 0.0))
-        return rests
+        return SyncReport(tuple(plan.outcomes), self._current, articles, passages, seconds, self._web.rests)
 
     # -- 2 read ------------------------------------------------------------------------------------------------
 

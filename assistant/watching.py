@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from assistant import sources
 from assistant.errors import AssistantError, IndexBusy
@@ -76,10 +77,14 @@ class Watch:
         tell: Callable[[Round], None],
         *,
         every: float = EVERY,
+        first: SyncReport | None = None,
         waiter: Waiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`refresh` syncs the sources with these keys. What happens inside `index` is nobody's change."""
+        """`refresh` syncs the sources with these keys. What happens inside `index` is nobody's change.
+
+        `first` is the report of the sync before: a host that asked for rest in it gets it.
+        """
         self._remembered = remembered
         self._refresh = refresh
         self._index = index
@@ -91,6 +96,12 @@ class Watch:
         self._taken_up = -NAMED
         self._trouble = ""
         self._troubles = 0
+        self._resting: dict[str, float] = {}
+        """Until when hosts asked to be left alone."""
+        self._reached: dict[str, frozenset[str]] = {}
+        """The hosts of what failed of a source last, which need not be its own: a feed names pages of others."""
+        if first:
+            self._heed(first)
 
     def run(self) -> None:
         """Returns never; KeyboardInterrupt ends it, at any point without loss."""
@@ -103,7 +114,8 @@ class Watch:
             self._take_up()
             self._taken_up = self._clock()
         self._notice(self._waiter.wait(self._folders()))
-        due = {key for key, followed in self._followed.items() if followed.due <= self._clock()}
+        now = self._clock()
+        due = {key for key, followed in self._followed.items() if followed.due <= now and self._rested(followed.source)}
         if due:
             self._round(due)
 
@@ -168,10 +180,25 @@ class Watch:
         self._trouble, self._troubles = "", 0
         # A file that was deleted is no source any longer.
         self._taken_up = -NAMED
+        self._heed(report)
         failed = [outcome for key in sorted(due) for outcome in self._schedule(key, report)]
         changed = any(outcome.what not in ("unchanged", "skipped", "failed") for outcome in report.outcomes)
         if changed or failed:
             self._tell(Round(report if changed else None, tuple(failed)))
+
+    def _heed(self, report: SyncReport) -> None:
+        for host, seconds in report.rests.items():
+            self._resting[host] = self._clock() + seconds
+        for key in {outcome.source for outcome in report.outcomes}:
+            failed = (o.location for o in report.outcomes if o.what == "failed" and o.source == key)
+            self._reached[key] = frozenset(_host(location) for location in failed)
+
+    def _rested(self, source: Source) -> bool:
+        """Whether none of its hosts has asked to be left alone until later."""
+        if not source.on_the_web:
+            return True
+        hosts = {_host(source.place), *self._reached.get(source.key, ())}
+        return all(self._resting.get(host, 0.0) <= self._clock() for host in hosts)
 
     def _put_off(self, due: AbstractSet[str], seconds: float) -> None:
         for key in due:
@@ -185,10 +212,17 @@ class Watch:
         lost = any(outcome.location == followed.source.place for outcome in failed)
         followed.failures = followed.failures + 1 if lost else 0
         pause = min(self._every * 2 ** min(followed.failures, 20), max(LONGEST, self._every))
-        followed.due = self._clock() + max(pause, report.rests.get(key, 0.0))
+        followed.due = self._clock() + pause
         new = failed - followed.told
         followed.told = failed
         return sorted(new, key=lambda outcome: outcome.location)
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return ""
 
 
 def _watched(source: Source) -> Path | None:

@@ -626,6 +626,19 @@ def test_a_source_forgotten_by_the_user_does_not_come_back_with_an_older_damaged
     assert "The tower" not in titles(lone)
 
 
+def test_a_question_after_current_is_gone_costs_no_article(lone: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the catalog alone has answers, as before."""
+    from assistant import assistant as facade
+
+    monkeypatch.setattr(facade, "load_embedder", lambda model: lone.embedder)
+    (lone.folder.root / "CURRENT").unlink()
+    places = ["--corpus", str(lone.settings.corpus), "--index", str(lone.folder.root)]
+    for command in (["search", "story given from Python by Mara Lind"], ["ask", "By whom was a story given?"]):
+        done = CliRunner().invoke(cli, [*places, *command])
+        assert (done.exit_code, "Mara Lind" in done.stdout) == (0, True)
+    assert titles(lone) == ALL
+
+
 # -- syncs that were killed, models, sources -------------------------------------------------------------------
 
 

@@ -59,6 +59,7 @@ class Watched:
     outcomes: list[Outcome] = field(default_factory=list)
     rests: dict[str, float] = field(default_factory=dict)
     error: AssistantError | None = None
+    first: SyncReport | None = None
     time: Time = field(default_factory=Time)
     synced: list[tuple[float, set[str]]] = field(default_factory=list)
     told: list[Round] = field(default_factory=list)
@@ -66,7 +67,7 @@ class Watched:
     def __post_init__(self) -> None:
         self.watch = Watch(
             lambda: dict(self.sources), self.refresh, Path("/index"), self.told.append,
-            waiter=self.time, clock=lambda: self.time.now,
+            first=self.first, waiter=self.time, clock=lambda: self.time.now,
         )  # fmt: skip
 
     def add(self, place: str, kind: str) -> str:
@@ -137,10 +138,32 @@ def test_a_broken_page_of_a_feed_is_said_once_and_does_not_slow_the_feed(watched
 def test_a_server_that_asks_for_rest_gets_it(watched: Watched) -> None:
     feed, other = watched.add("https://stone.example/feed", "feed"), watched.add("https://lamp.example/", "page")
     watched.fail(feed, "https://stone.example/a")
-    watched.rests = {feed: 5 * EVERY}
+    same = watched.add("https://stone.example/other", "feed")
+    watched.rests = {"stone.example": 4.5 * EVERY}
+    watched.until(EVERY + 10)
+    watched.rests = {}
     watched.until(6 * EVERY + 10)
-    assert watched.pauses(feed) == pytest.approx([EVERY, 5 * EVERY], abs=2 * TICK)
+    assert watched.pauses(feed)[:2] == pytest.approx([EVERY, 4.5 * EVERY], abs=2 * TICK)
+    assert watched.times(same)[:2] == watched.times(feed)[:2]
     assert len(watched.times(other)) == 6
+
+
+def test_a_server_of_a_feed_s_pages_that_asks_for_rest_gets_it_too(watched: Watched) -> None:
+    feed = watched.add("https://stone.example/feed", "feed")
+    watched.fail(feed, "https://pages.example/a")
+    watched.rests = {"pages.example": 4.5 * EVERY}
+    watched.until(EVERY + 10)
+    watched.rests = {}
+    watched.until(6 * EVERY)
+    assert watched.pauses(feed) == pytest.approx([EVERY, 4.5 * EVERY], abs=2 * TICK)
+
+
+def test_what_a_server_asked_for_in_the_sync_before_the_watch_is_kept_to() -> None:
+    feed = "https://stone.example/feed"
+    watched = Watched(first=SyncReport((), 1, 1, 1, 0.1, {"stone.example": 3.5 * EVERY}))
+    watched.add(feed, "feed")
+    watched.until(4 * EVERY)
+    assert watched.times(feed) == pytest.approx([3.5 * EVERY], abs=2 * TICK)
 
 
 def test_while_another_process_writes_it_is_tried_again_soon_and_nothing_is_said(watched: Watched) -> None:

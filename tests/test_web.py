@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import WordEmbedder, write_article
@@ -392,8 +393,7 @@ def test_a_server_that_asks_for_rest_gets_it(fetcher: Web, site: Site) -> None:
     assert "left alone" in refusal(fetcher, url, allow_private=True)
     assert "left alone" in refusal(fetcher, site.url + "/a", allow_private=True)
     assert site.paths() == ["/busy"]
-    assert fetcher.rest(url) == 60
-    assert fetcher.rest("https://elsewhere.example/") == 0
+    assert fetcher.rests == {urlsplit(url).netloc: 60}
 
 
 @pytest.mark.parametrize(("header", "seconds"), [
@@ -406,7 +406,7 @@ def test_rest_is_asked_for_in_seconds_or_by_a_date_and_for_a_day_at_most(
 ) -> None:
     url = site.send("/busy", 503, Retry_After=header.replace("²", "\xb2"))
     refusal(fetcher, url, allow_private=True)
-    assert fetcher.rest(url) == seconds
+    assert fetcher.rests.get(urlsplit(url).netloc, 0) == seconds
 
 
 # -- pages -------------------------------------------------------------------------------------------------
@@ -689,7 +689,7 @@ def test_a_sync_says_which_sources_have_to_rest(index: Index, site: Site) -> Non
     url = site.put("/feed", rss(rss_item("/a")))
     index.sync(url)
     site.send("/feed", 429, Retry_After="90")
-    assert index.sync().rests == {url: 90}
+    assert index.sync().rests == {urlsplit(url).netloc: 90}
 
 
 def test_a_feed_that_was_forgotten_is_read_again_when_it_is_named_again(index: Index, site: Site) -> None:
@@ -708,6 +708,7 @@ def test_what_a_killed_sync_had_fetched_comes_though_the_feed_has_not_changed(
     def killed(folder: IndexFolder, number: int) -> None:
         raise KeyboardInterrupt
 
+    index.sync(site.put("/b", page(SECOND, FIRST)))
     site.put("/a", page(FIRST, SECOND), ETag='"a"')
     url = site.put("/feed", rss(rss_item("/a")), ETag='"1"')
     with monkeypatch.context() as patch:

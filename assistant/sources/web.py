@@ -225,12 +225,10 @@ class Web:
             headers = {"If-None-Match": validator.etag, "If-Modified-Since": validator.modified}
         return self._follow(checked_url(url), headers, limit, allow_private=allow_private, obey=True)
 
-    def rest(self, url: str) -> float:
-        """Seconds for which the host of an address asked to be left alone; 0 if it did not say."""
-        try:
-            return self._rests.get(urlsplit(url).netloc, 0.0)
-        except ValueError:
-            return 0.0
+    @property
+    def rests(self) -> Mapping[str, float]:
+        """Seconds for which hosts asked to be left alone, by host as it stands in an address."""
+        return {host: seconds for host, seconds in self._rests.items() if seconds}
 
     def _follow(self, url: str, headers: Mapping[str, str], limit: int, *, allow_private: bool, obey: bool) -> Response:
         for _ in range(REDIRECTS + 1):
