@@ -1,4 +1,4 @@
-"""The nouns: Article, Passage, Hit, Span, Citation, Answer, Turn, Filter, and what a sync did.
+"""The nouns: Article, Passage, Hit, Span, Citation, Disagreement, Answer, Turn, Filter, and what a sync did.
 
 Frozen dataclasses without behaviour that needs anything of ours. Offsets count characters
 (Python's `str` indices) of `Article.text`; `end` is exclusive. Scores and probabilities are floats,
@@ -191,6 +191,19 @@ class Citation:
 
 
 @dataclass(frozen=True)
+class Disagreement:
+    """What another source says in the place of the short answer."""
+
+    value: str
+    """Its words, in the quote of `citation`."""
+    citation: Citation
+    """Numbered on from the citations of the answer."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"value": self.value, "citation": self.citation.to_dict()}
+
+
+@dataclass(frozen=True)
 class Turn:
     """One earlier question of a conversation, and the short answer or text it got ("" if none)."""
 
@@ -216,7 +229,8 @@ class Answer:
     """Estimated probability that the answer is right."""
     citations: tuple[Citation, ...]
     hits: tuple[Hit, ...] = ()
-    disagreements: tuple[str, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+    """Where sources contradict the short answer: their values, never blended with it."""
     seen: Mapping[str, float] = field(default_factory=dict)
     """What the confidence went by, of the best passage read: see answering.features."""
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -228,6 +242,10 @@ class Answer:
             article = citation.article
             parts = (article.title, article.source, article.day, citation.elsewhere)
             lines.append(f"[{citation.number}] " + " · ".join(part for part in parts if part))
+        for disagreement in self.disagreements:
+            article = disagreement.citation.article
+            parts = (f"otherwise: {disagreement.value}", article.title, article.source, article.day)
+            lines.append(f"[{disagreement.citation.number}] " + " · ".join(part for part in parts if part))
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -240,7 +258,7 @@ class Answer:
             "reason": self.reason,
             "confidence": round(self.confidence, 4),
             "citations": [citation.to_dict() for citation in self.citations],
-            "disagreements": list(self.disagreements),
+            "disagreements": [disagreement.to_dict() for disagreement in self.disagreements],
             "timings_ms": {step: round(1000 * seconds, 1) for step, seconds in self.timings.items()},
         }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from assistant.assistant import Assistant
 from assistant.errors import AssistantError
-from assistant.schema import Answer, Article, Citation, Hit, Passage, Turn
+from assistant.schema import Answer, Article, Citation, Disagreement, Hit, Passage, Turn
 
 MOST_TURNS = 50
 """Of one conversation; the oldest leave."""
@@ -107,7 +107,10 @@ def _answer(value: Mapping[str, Any], article: _Article) -> Answer:
         confidence=float(value["confidence"]),
         citations=tuple(_citation(citation, article) for citation in value["citations"]),
         hits=tuple(_hit(hit, article) for hit in value.get("nearest", ())),
-        disagreements=tuple(_text(told) for told in value["disagreements"]),
+        disagreements=tuple(
+            Disagreement(_text(other["value"]), _citation(other["citation"], article))
+            for other in value["disagreements"]
+        ),
         timings={step: float(ms) / 1000 for step, ms in value["timings_ms"].items()},
     )
 
