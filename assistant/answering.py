@@ -1,4 +1,4 @@
-"""Hits and spans -> Answer: quotes, citations, confidence, abstention.
+"""Hits and spans -> Answer: quotes, citations, confidence, abstention, disagreement.
 
 The quote is the whole sentence around the span, so `article.text[start:end] == quote` holds by construction.
 Two logistic regressions over the same features decide: one ranks the passages that were read, one (calibration.py)
@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from assistant.calibration import Calibration
+from assistant.calibration import Calibration, logistic
 from assistant.questions import anchors, wanted
-from assistant.schema import Answer, Article, Citation, Hit, Span
+from assistant.schema import Answer, Article, Citation, Disagreement, Hit, Span
 from assistant.splitting import widen
+from assistant.values import contradict
 from assistant.words import content_words, stem, words
 
 MOST_CITATIONS = 3
@@ -134,14 +135,17 @@ def compose(
         return _abstain(question, asked, "no article in the index meets the filters", 0.0, ())
     if not evidence:
         return _abstain(question, asked, _reason(asked, evidence, frequencies), 0.0, hits)
-    best = _likeliest_wording(evidence) if wanted(asked).short else evidence[0]
+    wants_short = wanted(asked).short
+    best = _likeliest_wording(evidence) if wants_short else evidence[0]
     seen = features(best)
     sure = calibration.probability(seen)
     if sure < threshold:
-        return replace(_abstain(question, asked, _reason(asked, evidence, frequencies), sure, hits), seen=seen)
-    short = best.span.text if wanted(asked).short else None
+        return _abstain(question, asked, _reason(asked, evidence, frequencies), sure, hits, seen)
+    short = best.span.text if wants_short else None
     chosen = [best, *_same_elsewhere(best, evidence)] if short else _sentences_that_answer(evidence, sentences)
     citations = _cite(chosen, sentences)
+    surely = [e for e in evidence if calibration.probability(features(e)) >= threshold]
+    against = _contradicting(best, surely) if short else []
     return Answer(
         question=question,
         asked=asked,
@@ -152,6 +156,7 @@ def compose(
         confidence=sure,
         citations=citations,
         hits=hits,
+        disagreements=_disagreements(against, len(citations), sentences),
         seen=seen,
     )
 
@@ -167,11 +172,11 @@ def _likeliest_wording(evidence: Sequence[Evidence]) -> Evidence:
     for e in evidence:
         for span in (e.span, *e.span.others):
             read = replace(e, span=span)
-            articles = said.setdefault(_normalised(span.text), {})
-            likely = 1 / (1 + math.exp(-_RANKING_BIAS - read.rank))
+            passages = said.setdefault(_normalised(span.text), {})
+            likely = logistic(_RANKING_BIAS + read.rank)
             key = e.hit.passage.id
-            if key not in articles or likely > articles[key][0]:
-                articles[key] = (likely, read)
+            if key not in passages or likely > passages[key][0]:
+                passages[key] = (likely, read)
 
     def total(found: Mapping[str, tuple[float, Evidence]]) -> float:
         return sum(sorted((likely for likely, _ in found.values()), reverse=True)[:_ADD_UP])
@@ -200,6 +205,38 @@ def _same_elsewhere(best: Evidence, evidence: Sequence[Evidence]) -> list[Eviden
 def _stands_alone(evidence: Evidence) -> bool:
     """Whether a person would see the answer in it: the reader does, or its sentence speaks of what was asked."""
     return evidence.span.score > 0 or (evidence.near >= _MOSTLY and not evidence.unmentioned)
+
+
+def _contradicting(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidence]:
+    """What other articles, as surely, say instead: one per value, best first.
+
+    Only figures and days contradict: names differ, too, where an answer has several parts. An article that tells both
+    values, or a sentence that is less about what was asked, tells another thing (last year's figure).
+    """
+    own = best.hit.article.text
+    found: list[Evidence] = []
+    for other in evidence:
+        words = other.span.text
+        if (
+            contradict(best.span.text, words)
+            and not other.unmentioned
+            and other.near >= max(best.near, _MOSTLY)
+            and not _tells(own, words)
+            and not _tells(other.hit.article.text, best.span.text)
+            and all(contradict(e.span.text, words) for e in found)
+        ):
+            found.append(other)
+    return found
+
+
+def _tells(text: str, value: str) -> bool:
+    return re.search(rf"(?<![\w.,]){re.escape(value)}(?!\w|[.,]\d)", text) is not None
+
+
+def _disagreements(chosen: Sequence[Evidence], cited: int, sentences: Sentences) -> tuple[Disagreement, ...]:
+    """Numbered on from the `cited` ones."""
+    told = [replace(citation, number=cited + citation.number, also=()) for citation in _cite(chosen, sentences)]
+    return tuple(Disagreement(e.span.text, citation) for e, citation in zip(chosen, told, strict=False))
 
 
 def _normalised(text: str) -> tuple[str, ...]:
@@ -247,7 +284,9 @@ def _text(short: str | None, citations: Sequence[Citation]) -> str:
     return "\n".join([f"{short} {''.join(f'[{c.number}]' for c in citations)}", *quoted])
 
 
-def _abstain(question: str, asked: str, reason: str, sure: float, hits: tuple[Hit, ...]) -> Answer:
+def _abstain(
+    question: str, asked: str, reason: str, sure: float, hits: tuple[Hit, ...], seen: Mapping[str, float] | None = None
+) -> Answer:
     return Answer(
         question=question,
         asked=asked,
@@ -258,6 +297,7 @@ def _abstain(question: str, asked: str, reason: str, sure: float, hits: tuple[Hi
         confidence=sure,
         citations=(),
         hits=hits,
+        seen=seen or {},
     )
 
 

@@ -10,25 +10,26 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import date, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from assistant import answering, questions, sync
-from assistant.calibration import FILE, SHIPPED, Calibration
+from assistant.calibration import FILE, SHIPPED, Calibration, models_key
 from assistant.catalog import Catalog
 from assistant.conversation import standalone
 from assistant.embedding import Embedder, load_embedder
-from assistant.errors import AssistantError, IndexMismatch, IndexMissing, InvalidSetting, UnknownArticle
+from assistant.errors import AssistantError, IndexMissing, InvalidSetting, UnknownArticle
 from assistant.generations import IndexFolder
 from assistant.reading import Reader, fingerprint, load_reader
 from assistant.retrieval import Retriever, search_terms
 from assistant.schema import Answer, Article, Filter, Hit, Source, SyncReport, Turn
 from assistant.settings import BUNDLED_READER, Settings
 from assistant.vectors import VectorIndex
+from assistant.watching import EVERY, Round, Watch
 
 Day = date | str | None
 
@@ -72,7 +73,7 @@ class Assistant:
         """Loaded with the first question: a sync or a list needs none."""
         return self._given_reader or load_reader(self.settings.reader)
 
-    @property
+    @functools.cached_property
     def _reader_fingerprint(self) -> str:
         return type(self._given_reader).__name__ if self._given_reader else fingerprint(self.settings.reader)
 
@@ -112,21 +113,50 @@ class Assistant:
         With `rebuild` everything is split and, where the model changed, embedded anew. Raises SourceMissing,
         IndexBusy, IndexMismatch, IndexDamaged, IndexUnusable; the index then answers as before.
         """
-        if self._read_only:
-            raise InvalidSetting("this assistant was opened read-only; open it without read_only to sync")
-        return sync.synchronise(
-            self._folder,
-            self._embedder,
-            corpus=self.settings.corpus,
+        return self._sync(
             chosen=sources,
             forget=forget,
             mapping=mapping,
             allow_private=allow_private,
-            passage_words=self.settings.passage_words,
-            overlap_words=self.settings.overlap_words,
             rebuild=rebuild,
             progress=progress,
         )
+
+    def _sync(self, **options: Any) -> SyncReport:
+        if self._read_only:
+            raise InvalidSetting("this assistant was opened read-only; open it without read_only to sync")
+        settings = self.settings
+        return sync.synchronise(
+            self._folder,
+            self._embedder,
+            corpus=settings.corpus,
+            passage_words=settings.passage_words,
+            overlap_words=settings.overlap_words,
+            **options,
+        )
+
+    def watch(self, tell: Callable[[Round], None], *, every: float = EVERY) -> None:
+        """Follows the remembered sources until KeyboardInterrupt: a sync of each when it may have changed.
+
+        Files when they do, web sources each `every` seconds, more rarely where they fail or ask for it. `tell` gets
+        each round that changed anything or failed anew. The writer's lock is held only during a round. A sync comes
+        before: this begins with what is remembered.
+        """
+        Watch(self._remembered, self._refresh, self.settings.index, tell, every=every).run()
+
+    def _remembered(self) -> dict[str, Source]:
+        """Read from the catalog, without opening the vectors. Raises IndexMissing, IndexDamaged, IndexUnusable."""
+        catalog = Catalog(self._folder.catalog)
+        try:
+            return catalog.sources()
+        finally:
+            catalog.close()
+
+    def _refresh(self, keys: AbstractSet[str]) -> SyncReport:
+        if not self.indexed:
+            # Deleted meanwhile, with what it remembered.
+            raise IndexMissing(f"there is no index in {self.settings.index} any longer; type: assistant sync")
+        return self._sync(only=keys)
 
     @property
     def indexed(self) -> bool:
@@ -244,6 +274,7 @@ class Assistant:
         clock = _Clock()
         with self._lock:
             index = self._index()
+            calibration = self.calibration
             clock.lap("open")
             # One transaction is one state of the catalog, however many syncs finish meanwhile.
             with index.catalog.transaction():
@@ -256,8 +287,8 @@ class Assistant:
                         evidence,
                         frequencies,
                         lambda article: index.catalog.sentences(article.id, index.generation),
-                        calibration=self.calibration,
-                        threshold=self.threshold if threshold is None else threshold,
+                        calibration=calibration,
+                        threshold=self._threshold(calibration) if threshold is None else threshold,
                     )
                     for threshold in thresholds
                 ]
@@ -278,7 +309,10 @@ class Assistant:
     @property
     def threshold(self) -> float:
         """The least confidence that gives an answer: the setting, else as calibrated."""
-        return self.calibration.threshold if self.settings.threshold is None else self.settings.threshold
+        return self._threshold(self.calibration)
+
+    def _threshold(self, calibration: Calibration) -> float:
+        return calibration.threshold if self.settings.threshold is None else self.settings.threshold
 
     @property
     def calibration(self) -> Calibration:
@@ -299,8 +333,8 @@ class Assistant:
     @functools.cached_property
     def _fitted_with(self) -> str:
         settings = self.settings
-        parts = (self._embedder.fingerprint, settings.passage_words, settings.overlap_words, self._reader_fingerprint)
-        return " ".join(str(part) for part in parts)
+        sizes = settings.passage_words, settings.overlap_words
+        return models_key(self._embedder.fingerprint, *sizes, self._reader_fingerprint)
 
     def calibrate(self, calibration: Calibration | None) -> None:
         """Keeps a calibration in the index for these models, or with None goes back to the shipped one.
@@ -356,12 +390,7 @@ class Assistant:
         recorded = catalog.built_with(number)
         wanted = sync.built_with(self._embedder, self.settings.passage_words, self.settings.overlap_words)
         sync.check_built_with(recorded, wanted)
-        indexed = catalog.sources().get(sync.CORPUS)
-        if indexed is not None and Path(indexed.place) != self.settings.corpus:
-            raise IndexMismatch(
-                f"the index in {self.settings.index} holds {indexed.place}, not {self.settings.corpus}; "
-                "name another --index, or sync this one"
-            )
+        sync.check_corpus(catalog.sources(), self.settings.corpus, self.settings.index)
 
 
 def make_filter(since: Day, until: Day, source: str | None) -> Filter:

@@ -45,7 +45,7 @@ class Calibration:
     """The share of wrong answers that the threshold keeps to, with 95 % confidence, on cases like those fitted to."""
 
     def probability(self, seen: Mapping[str, float]) -> float:
-        return 1 / (1 + math.exp(-self.bias - sum(w * seen.get(name, 0.0) for name, w in self.weights.items())))
+        return logistic(self.bias + sum(w * seen.get(name, 0.0) for name, w in self.weights.items()))
 
     def save(self, folder: Path) -> None:
         """Raises IndexUnusable."""
@@ -89,6 +89,16 @@ def _has_fields(raw: Any) -> bool:
     return isinstance(raw, dict) and {"bias", "threshold"} <= raw.keys() and isinstance(raw.get("weights"), dict)
 
 
+def models_key(embedding: str, passage_words: int, overlap_words: int, reader: str) -> str:
+    """What a calibration is fitted with, and holds for: the models by fingerprint, and the sizes of passages."""
+    return f"{embedding} {passage_words} {overlap_words} {reader}"
+
+
+def logistic(logit: float) -> float:
+    """Log-odds -> probability."""
+    return 1 / (1 + math.exp(-logit))
+
+
 SHIPPED = Calibration(
     bias=-3.458,
     weights={"span": 0.227, "dense": 1.258, "lexical": 2.509, "covered": 0.0, "unmentioned": -0.043, "explains": 1.143},
@@ -106,7 +116,7 @@ def fit(seen: Sequence[Mapping[str, float]], right: Sequence[bool], prior: Calib
     the bias. What speaks for an answer (span, retrieval, words) never comes to count against it.
     """
     names = tuple(prior.weights)
-    constants = _fitted(_matrix(seen, names), right, prior)
+    constants = _held_near(prior, _matrix(seen, names), right)
     weights = {name: round(float(w), 4) for name, w in zip(names, constants[1:], strict=True)}
     return Calibration(round(float(constants[0]), 4), weights, prior.threshold, cases=len(right))
 
@@ -122,7 +132,7 @@ def cross_fitted(
     found = np.zeros(len(y))
     for f in range(_FOLDS):
         inside = fold == f
-        found[inside] = x[inside] @ _fitted(x[~inside], y[~inside], prior)
+        found[inside] = x[inside] @ _held_near(prior, x[~inside], y[~inside])
     return [float(p) for p in 1 / (1 + np.exp(-found))]
 
 
@@ -132,23 +142,36 @@ def _matrix(seen: Sequence[Mapping[str, float]], names: Sequence[str]) -> Array:
     return np.array([[1.0, *(row.get(name, 0.0) for name in names)] for row in seen]).reshape(-1, len(names) + 1)
 
 
-def _fitted(x: Array, right: Sequence[bool] | Array, prior: Calibration) -> Array:
+def _held_near(prior: Calibration, x: Array, right: Sequence[bool] | Array) -> Array:
     """Shape (features + 1,), the bias first."""
     import numpy as np
-    from scipy.optimize import minimize
 
-    y = np.asarray(right, dtype=float)
     start = np.array([prior.bias, *prior.weights.values()])
     spread = np.array([1 / 3, *(_SPREAD.get(name, 0.25) for name in prior.weights)])
+    y = np.asarray(right, dtype=float)
+    return regression(x, y, tuple(prior.weights), start, spread, np.ones(len(y)))
+
+
+def regression(x: Array, y: Array, names: Sequence[str], start: Array, hold: Array, weights: Array) -> Array:
+    """Logistic regression, shape (features + 1,), in which more of what speaks for an answer never counts against it.
+
+    Only `unmentioned` speaks against it. Without these bounds features that overlap (two searches, shared words) get
+    large weights of opposite signs, which hold for the data fitted to alone. `x` has shape (cases, features + 1), its
+    first column is 1; `hold` is how many standard deviations from `start` one unit of a constant lies, and `weights`
+    count the cases.
+    """
+    import numpy as np
+    from scipy.optimize import minimize
+    from scipy.special import expit
 
     def loss(constants: Array) -> tuple[float, Array]:
         z = x @ constants
-        apart = (constants - start) * spread
-        likelihood = np.logaddexp(0, z) - y * z
-        return float(likelihood.sum() + apart @ apart / 2), x.T @ (1 / (1 + np.exp(-z)) - y) + apart * spread
+        apart = (constants - start) * hold
+        likelihood = weights @ (np.logaddexp(0, z) - y * z)
+        return float(likelihood + apart @ apart / 2), x.T @ (weights * (expit(z) - y)) + apart * hold
 
     signs: dict[str, tuple[float | None, float | None]] = {"unmentioned": (None, 0.0), "explains": (None, None)}
-    bounds = [(None, None), *(signs.get(name, (0.0, None)) for name in prior.weights)]
+    bounds = [(None, None), *(signs.get(name, (0.0, None)) for name in names)]
     return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
 
 
@@ -200,10 +223,8 @@ def bounded_threshold(
     each = 1 - (1 - level) / max(len(beginnings), 1)
     beginnings = _doubled(cases_needed(max_error, level=each), len(order))
     errors = list(accumulate(not right[i] for i in order))
-    found = [
-        lowest for begin in beginnings if (lowest := _descend(probabilities, order, errors, begin, max_error, each))
-    ]
-    return min(found, default=None)
+    found = [_descend(probabilities, order, errors, begin, max_error, each) for begin in beginnings]
+    return min((lowest for lowest in found if lowest is not None), default=None)
 
 
 def _doubled(fewest: int | None, most: int) -> list[int]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -187,10 +187,22 @@ class Catalog:
             raise
 
     def check(self) -> None:
-        """Raises IndexDamaged unless every page of the file can be read and makes sense to SQLite."""
-        findings = [finding for (finding,) in self._read("pragma quick_check(1)")]
+        """Raises IndexDamaged unless every page of the file can be read, and its tables and indexes belong together."""
+        findings = [finding for (finding,) in self._read("pragma integrity_check(1)")]
         if findings != ["ok"]:
-            raise IndexDamaged(f"the catalog is damaged ({findings[0]}); type: assistant sync --rebuild")
+            reason = " ".join(findings[0].split())
+            raise IndexDamaged(f"the catalog is damaged ({reason}); type: assistant sync --rebuild")
+        if strays := len(self._read("pragma foreign_key_check")):
+            raise IndexDamaged(f"the catalog has {strays} passages of no article; type: assistant sync --rebuild")
+        self._check_full_text()
+
+    def _check_full_text(self) -> None:
+        try:
+            # To SQLite this is a change, though it changes nothing: not for a folder that cannot be written.
+            self._db.execute("insert into full_text (full_text) values ('integrity-check')")
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY):
+                raise self._typed(error) from error
 
     def _read(self, query: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[Any]:
         try:
@@ -262,6 +274,48 @@ class Catalog:
         rows = [(url, v.etag, v.modified, v.digest, v.stamp) for url, v in validators.items()]
         self._db.executemany("insert or replace into validators values (?, ?, ?, ?, ?)", rows)
 
+    # -- what a doctor asks -----------------------------------------------------------------------------------
+
+    def incomplete(self, generation: int) -> int:
+        """Passages of a generation without a vector, or whose words the full text does not have as the article does."""
+        return self._one(
+            "select count(*) from passages join articles on articles.row = article_row"
+            " left join vectors on vectors.key = vector_key left join full_text on full_text.rowid = passages.row"
+            f" where {_ALIVE} and (vector is null or full_text.text is null"
+            " or full_text.text <> substr(articles.text, start + 1, end - start))",
+            {"generation": generation},
+        )
+
+    def odd_vectors(self) -> list[str]:
+        """Keys of the vectors that are not as long as most, or hold what is no number."""
+        lengths = self._read("select length(vector), count(*) from vectors group by 1 order by 2 desc")
+        if not lengths:
+            return []
+        usual = lengths[0][0]
+        return [
+            key
+            for key, vector in self._each("select key, vector from vectors")
+            if len(vector) != usual or usual % 4 or not np.isfinite(np.frombuffer(vector, dtype="<f4")).all()
+        ]
+
+    def drop_vectors(self, keys: Iterable[str]) -> None:
+        self._db.executemany("delete from vectors where key = ?", [(key,) for key in keys])
+
+    def _each(self, query: str) -> Iterator[Any]:
+        """Row by row: not all need to be in memory."""
+        try:
+            yield from self._db.execute(query)
+        except sqlite3.DatabaseError as error:
+            raise self._typed(error) from error
+
+    def splits(self, generation: int) -> Iterator[tuple[Article, Split]]:
+        """Every article of a generation with its sentences and passages."""
+        for (row,) in self._read(f"select row from articles where {_ALIVE} order by row", {"generation": generation}):
+            article = self.article_in_row(row)
+            blob = self._read("select sentences from articles where row = ?", (row,))[0][0]
+            passages = self._read("select id, start, end from passages where article_row = ? order by row", (row,))
+            yield article, Split(_spans(blob), tuple(Passage(id_, article.id, *span) for id_, *span in passages))
+
     # -- copies -----------------------------------------------------------------------------------------------
 
     def signatures(self, generation: int) -> list[tuple[int, str, NDArray[np.uint32] | None]]:
@@ -276,6 +330,13 @@ class Catalog:
     def add_signatures(self, signatures: Mapping[int, NDArray[np.uint32]]) -> None:
         rows = [(row, np.ascontiguousarray(value, dtype="<u4").tobytes()) for row, value in signatures.items()]
         self._db.executemany("insert or replace into signatures values (?, ?)", rows)
+
+    def carry_copies(self, before: int, generation: int) -> None:
+        """Of a generation with the same articles as the one before."""
+        self._db.execute(
+            "insert or replace into copies select ?, article_id, story from copies where generation = ?",
+            (generation, before),
+        )
 
     def record_copies(self, generation: int, stories: Iterable[Sequence[str]]) -> None:
         """`stories` are the ids of articles that tell one story in nearly the same words, two or more each."""
@@ -430,6 +491,8 @@ class Catalog:
                 chunk,
             ):
                 found[id_] = (id_, np.frombuffer(blob, dtype="<f4"), source, _date(published))
+        if lost := [id_ for id_ in ids if id_ not in found]:
+            raise IndexDamaged(f"the catalog has no vector of {len(lost)} passages; type: assistant doctor --fix")
         return [found[id_] for id_ in ids]
 
     # -- reading one generation -------------------------------------------------------------------------------
@@ -480,7 +543,7 @@ class Catalog:
         blob = self._read(
             f"select sentences from articles where id = :id and {_ALIVE}", {"id": article_id, "generation": generation}
         )[0][0]
-        return [(int(start), int(end)) for start, end in np.frombuffer(blob, dtype=np.int32).reshape(-1, 2)]
+        return list(_spans(blob))
 
     def passages(self, ids: Sequence[str], generation: int) -> dict[str, tuple[Passage, Article, NDArray[np.float32]]]:
         """Passage, article and vector per id; ids that this generation does not hold are left out."""
@@ -528,6 +591,45 @@ class Catalog:
         return int(self._read(query, parameters)[0][0])
 
 
+@dataclass(frozen=True)
+class Salvage:
+    """What can still be read of a damaged catalog."""
+
+    sources: Mapping[str, Source]
+    articles: Sequence[tuple[str, str, Article]]
+    """(source key, file hash, article) of those that no sync had removed."""
+    vectors: Mapping[str, NDArray[np.float32]]
+
+
+def salvaged(path: Path) -> Salvage:
+    """Each table read from both ends, up to the first page that cannot be. Never raises for damage."""
+    found: dict[str, Source] = {}
+    articles, vectors = [], {}
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        for _, key, *facts in _readable(db, "sources", "rowid", "key, place, kind, options, synced"):
+            with suppress(ValueError, TypeError, AttributeError):
+                found[key] = _source(key, *facts)
+        columns = f"source_key, file_hash, {_ARTICLE_COLUMNS}"
+        for _, key, file_hash, *facts in _readable(db, "articles", "row", columns, "died is null"):
+            with suppress(ValueError, TypeError):
+                articles.append((key, file_hash, _article(facts)))
+        for _, key, blob in _readable(db, "vectors", "key", "key, vector"):
+            if isinstance(blob, bytes) and len(blob) % 4 == 0 and np.isfinite(np.frombuffer(blob, dtype="<f4")).all():
+                vectors[key] = np.frombuffer(blob, dtype="<f4")
+    return Salvage(found, articles, vectors)
+
+
+def _readable(db: sqlite3.Connection, table: str, key: str, columns: str, where: str = "true") -> list[Any]:
+    """Rows with their key before them, by it."""
+    rows: dict[Any, Any] = {}
+    for order in ("asc", "desc"):
+        with suppress(sqlite3.DatabaseError):
+            for row in db.execute(f"select {key}, {columns} from {table} where {where} order by {key} {order}"):
+                rows.setdefault(row[0], row)
+            break
+    return [rows[each] for each in sorted(rows)]
+
+
 def _quoted(term: str) -> str:
     # FTS5 reads its query as a C string: a NUL would end it inside the quotes.
     return '"' + term.replace('"', '""').replace("\0", " ") + '"'
@@ -553,6 +655,10 @@ def _article(row: Sequence[str]) -> Article:
         id_, title, text, source, author, _date(published), url, language, licence, location, _date(updated),
         _date(fetched),
     )  # fmt: skip
+
+
+def _spans(blob: bytes) -> tuple[tuple[int, int], ...]:
+    return tuple((int(start), int(end)) for start, end in np.frombuffer(blob, dtype=np.int32).reshape(-1, 2))
 
 
 def _source(key: str, place: str, kind: str, options: str, synced: str | None) -> Source:

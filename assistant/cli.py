@@ -1,12 +1,14 @@
 """The command line: data on stdout, progress and notes on stderr, errors as one line with an exit code.
 
-Exit codes: 0 done, 1 a check failed (eval, calibrate), 2 wrong usage or input, 3 it could not be done.
+Exit codes: 0 done, 1 a check failed (eval, calibrate, doctor), 2 wrong usage or input, 3 it could not be done.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +21,14 @@ from assistant.errors import AssistantError, IndexBusy, IndexMismatch, InvalidSe
 
 if TYPE_CHECKING:
     from assistant.assistant import Assistant
+    from assistant.doctor import Checkup
     from assistant.evaluation.baseline import Comparison
     from assistant.evaluation.calibrating import Fitted
     from assistant.evaluation.report import Report
     from assistant.evaluation.verdict import Verdict
     from assistant.schema import Answer, Article, Hit, SyncReport
     from assistant.sync import Progress
+    from assistant.watching import Round
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -61,35 +65,41 @@ def cli(context: click.Context, corpus: str | None, index: str | None, debug: bo
 )
 @click.option("--allow-private", is_flag=True, help="Let these addresses lie in private networks. Remembered.")
 @click.option("--rebuild", is_flag=True, help="Split and index everything anew, with the models asked for now.")
+@click.option("--watch", is_flag=True, help="Go on: sync files when they change, web sources every so often.")
+@click.option(
+    "--every", type=click.FloatRange(1, 10_080), metavar="MINUTES", help="With --watch: between two polls (default 30)."
+)
 @_JSON
 @click.pass_obj
 def sync(
     options: dict[str, Any],
+    /,
     sources: tuple[str, ...],
-    forget: tuple[str, ...],
     columns: str | None,
     *,
-    allow_private: bool,
-    rebuild: bool,
+    watch: bool,
+    every: float | None,
     as_json: bool,
+    **wanted: Any,
 ) -> None:
     """Bring the index up to date with SOURCES: folders, files, patterns, exports, addresses of pages, feeds, sitemaps.
 
-    Without any: all that were named before, or the corpus.
+    Without any: all that were named before, or the corpus. With --watch it goes on until it is stopped (Ctrl-C), and
+    prints a line whenever something has changed.
     """
     from assistant.sources import parse_mapping
 
+    if every and not watch:
+        raise click.UsageError("--every goes with --watch")
     mapping = parse_mapping(columns) if columns else None
-    with _assistant(options) as assistant, _progress() as progress:
-        report = assistant.sync(
-            sources, forget=forget, mapping=mapping, allow_private=allow_private, rebuild=rebuild, progress=progress
-        )
-    if as_json:
-        _print_json(report.to_dict())
-    else:
-        _print_report(report)
-    _require_articles(report, assistant)
-    if report.count("failed"):
+    with _stopped_quietly(really=watch), _assistant(options) as assistant:
+        with _progress() as progress:
+            report = assistant.sync(sources, mapping=mapping, progress=progress, **wanted)
+        _print_json(report.to_dict(), compact=watch) if as_json else _print_report(report)
+        if watch:
+            _watch(assistant, 60 * (every or 30), as_json=as_json)
+        _require_articles(report, assistant)
+    if report.count("failed") and not watch:
         sys.exit(3)
 
 
@@ -217,6 +227,29 @@ def status(options: dict[str, Any], *, as_json: bool) -> None:
     click.echo(f"confidence {found['calibration']}")
 
 
+@cli.command()
+@click.option("--fix", is_flag=True, help="Mend what can be mended; no article is lost by it.")
+@_JSON
+@click.pass_obj
+def doctor(options: dict[str, Any], *, fix: bool, as_json: bool) -> None:
+    """Say what is wrong with the index, its sources and its models, each with the command that mends it.
+
+    Fails (exit code 1) if anything is wrong, or with --fix, if anything still is. Without --fix nothing is changed.
+    """
+    from assistant import doctor as doctors
+    from assistant.settings import Settings
+
+    settings = Settings.load(options["corpus"], options["index"])
+    if fix:
+        with _progress() as progress:
+            checkup = doctors.mend(settings, progress=progress)
+    else:
+        checkup = doctors.examine(settings)
+    _print_json(checkup.to_dict()) if as_json else _print_checkup(checkup)
+    if checkup.findings:
+        sys.exit(1)
+
+
 @cli.command("eval")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
 @_JSON
@@ -264,8 +297,8 @@ def calibrate(
 ) -> None:
     """Fit the confidence to the cases of FILES, so that it comes true on your articles and questions.
 
-    The fit is kept in the index, for the reader in use. Fails (exit code 1) if --max-error cannot be promised, and
-    then changes nothing.
+    The index is brought up to date first. The fit is kept in it, for the reader in use. Fails (exit code 1) if
+    --max-error cannot be promised, and then changes nothing.
     """
     if reset == bool(files) or (reset and max_error):
         raise click.UsageError("name files of cases, or --reset alone")
@@ -278,7 +311,7 @@ def calibrate(
     from assistant.evaluation.cases import load_cases
 
     cases = load_cases(*files)
-    with _indexed(options) as assistant:
+    with _indexed(options, up_to_date=True) as assistant:
         with _progress() as progress:
             asked = observe(assistant, cases, progress)
         fitted = fit(asked, assistant.calibration, max_error)
@@ -370,6 +403,39 @@ def _bring_up_to_date(assistant: Assistant) -> None:
         if outcome.what == "failed":
             click.echo(f"failed    {outcome.location}  ({outcome.reason})", err=True)
     _require_articles(report, assistant)
+
+
+@contextmanager
+def _stopped_quietly(*, really: bool) -> Iterator[None]:
+    """Where Ctrl-C or SIGTERM is how a command is meant to end, it ends well."""
+    if not really:
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _watch(assistant: Assistant, every: float, *, as_json: bool) -> None:
+    """Until it is stopped. A line per round that changed anything; what fails is said once."""
+
+    def tell(happened: Round) -> None:
+        now = time.strftime("%H:%M:%S")
+        if happened.report and as_json:
+            _print_json(happened.report.to_dict(), compact=True)
+        elif happened.report:
+            click.echo(f"{now} {_summary(happened.report)}")
+        for outcome in happened.failed:
+            click.echo(f"{now} failed    {outcome.location}  ({outcome.reason})", err=True)
+        if happened.problem:
+            click.echo(f"{now} assistant: {happened.problem}", err=True)
+
+    click.echo(f"watching; web sources are asked every {every / 60:g} minutes; Ctrl-C ends it", err=True)
+    assistant.watch(tell, every=every)
 
 
 def _require_articles(report: SyncReport, assistant: Assistant) -> None:
@@ -530,8 +596,9 @@ def _draft(options: dict[str, Any], path: str, files: tuple[str, ...]) -> None:
     click.echo(f"{count} drafts in {path}; look at each and remove its `draft: true`, then: assistant eval {path}")
 
 
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+def _print_json(value: object, *, compact: bool = False) -> None:
+    """On one line if it is `compact`, as one of many."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=None if compact else 2))
 
 
 def _heading(article: Article) -> str:
@@ -549,6 +616,8 @@ def _print_answer(answer: Answer) -> None:
     for citation in answer.citations:
         elsewhere = citation.elsewhere and f" · {citation.elsewhere}"
         click.echo(f"[{citation.number}] {_heading(citation.article)}{elsewhere}")
+    for other in answer.disagreements:
+        click.echo(f"[{other.citation.number}] otherwise: {other.value} · {_heading(other.citation.article)}")
     click.echo(f"confidence {answer.confidence:.0%}")
 
 
@@ -600,6 +669,17 @@ def _print_report(report: SyncReport) -> None:
     if len(keys) > 1:
         _print_table(report, keys)
     click.echo(_summary(report))
+
+
+def _print_checkup(checkup: Checkup) -> None:
+    for finding in checkup.mended:
+        click.echo(f"mended    {finding.what}")
+    for finding in checkup.findings:
+        click.echo(f"wrong     {finding}")
+    if checkup.writing:
+        click.echo(f"assistant: {checkup.writing} writes to the index now; look again when it is done", err=True)
+    if not checkup.findings:
+        click.echo(f"nothing is wrong: {checkup.articles} articles, {checkup.passages} passages")
 
 
 def _print_table(report: SyncReport, keys: list[str]) -> None:

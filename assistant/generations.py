@@ -4,6 +4,7 @@ index/
   catalog.sqlite3               see catalog.py
   generations/1767225600000/    see vectors.py; the number is the millisecond in which it was begun
   CURRENT                       the number of the generation that answers, swapped by rename
+  sources.json                  the remembered sources once more, for an index whose catalog is lost
   lock, writer.json             one writer, by OS lock; who it is
 """
 
@@ -18,11 +19,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from assistant.errors import IndexBusy, IndexDamaged, IndexUnusable
 
 KEPT = 2
 """Generations on disk: the one that answers, and the one before for readers that opened it."""
+
+
+_FRESH = ".new"
+"""How the file is called that is to take a file's place."""
 
 
 class IndexFolder:
@@ -31,6 +37,7 @@ class IndexFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.catalog = root / "catalog.sqlite3"
+        self.remembered = root / "sources.json"
         self._current = root / "CURRENT"
         self._generations = root / "generations"
 
@@ -53,13 +60,22 @@ class IndexFolder:
 
     def swap(self, number: int) -> None:
         """From the rename on, `number` answers. Can be repeated."""
-        fresh = self._current.with_suffix(".new")
-        with fresh.open("w", encoding="ascii") as file:
-            file.write(f"{number:06d}\n")
+        self.put(self._current, f"{number:06d}\n")
+
+    def put(self, path: Path, text: str) -> None:
+        """Writes a file of the index folder in one step: whoever reads it reads the old or the new one."""
+        fresh = path.with_suffix(_FRESH)
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(self._current)
+        fresh.replace(path)
         _sync_folder(self.root)
+
+    def leftovers(self, kept: set[int]) -> list[Path]:
+        """What killed syncs left: generations that are none of the kept ones, and halves of files."""
+        begun = [path for path in self._generations.glob("*") if not path.name.isdigit() or int(path.name) not in kept]
+        return sorted([*begun, *self.root.glob(f"*{_FRESH}")])
 
     def next_number(self) -> int:
         """The time in milliseconds, and above every generation on disk; so that no path is ever used twice.
@@ -81,9 +97,11 @@ class IndexFolder:
             return 0
 
     def remove_all_but(self, kept: set[int]) -> None:
-        for path in self._generations.glob("*"):
-            if not path.name.isdigit() or int(path.name) not in kept:
+        for path in self.leftovers(kept):
+            if path.parent == self._generations:
                 shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def writer(self) -> Iterator[None]:
@@ -125,11 +143,38 @@ class IndexFolder:
                 lock.release()
 
     def _writer(self) -> str:
+        holder = self._holder()
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']}" if holder else "another process"
+
+    def _holder(self) -> dict[str, Any] | None:
         try:
             holder = json.loads((self.root / "writer.json").read_text(encoding="utf-8"))
-            return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-        except (OSError, ValueError, KeyError):
-            return "another process"
+            return {"pid": int(holder["pid"]), "host": str(holder["host"]), "since": str(holder["since"])}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def writing(self) -> str:
+        """Who writes now, as far as can be told without taking the lock; "" if nobody does."""
+        holder = self._holder()
+        return self._writer() if holder and _lives(holder["pid"], holder["host"]) else ""
+
+    def died_writing(self) -> str:
+        """Who held the lock when it was killed; "" if nobody was. The lock itself ends with its process."""
+        holder = self._holder()
+        return self._writer() if holder and not _lives(holder["pid"], holder["host"]) else ""
+
+
+def _lives(pid: int, host: str) -> bool:
+    """Whether the process is there; of another machine, or where asking is no harmless thing, it is assumed to be."""
+    if host != socket.gethostname() or os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

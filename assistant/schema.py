@@ -339,6 +339,8 @@ class SyncReport:
     articles: int
     passages: int
     seconds: float
+    rests: Mapping[str, float] = field(default_factory=dict)
+    """Seconds for which servers ask to be left alone, by the key of the source that they serve."""
 
     def count(self, what: str, source: str | None = None) -> int:
         """How many items had this outcome, of one source or of all."""

@@ -136,6 +136,20 @@ def widen(sentences: list[tuple[int, int]] | tuple[tuple[int, int], ...], start:
     return sentences[first][0], sentences[last][1]
 
 
+def fits(article: Article, split: Split) -> bool:
+    """Whether this is a split of this very article: what a citation quotes is then in its text, word for word."""
+    starts = {start for start, _ in split.sentences}
+    ends = {end for _, end in split.sentences}
+    flat = [0, *(offset for sentence in split.sentences for offset in sentence), len(article.text)]
+    return flat == sorted(flat) and all(
+        passage.start in starts
+        and passage.end in ends
+        and passage.start < passage.end
+        and passage == _passage(article, passage.start, passage.end)
+        for passage in split.passages
+    )
+
+
 def prose_stretches(text: str) -> list[tuple[int, int]]:
     """Runs of paragraphs worth searching: all but navigation, that is, three or more short lines in a row.
 

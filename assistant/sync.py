@@ -1,15 +1,29 @@
 """Sources -> the index: what changed, in which order, safely.
 
-The steps, each of which can be killed and repeated (design: generations.py, catalog.py, vectors.py):
+The steps, each of which can be killed and repeated (design: generations.py, catalog.py, vectors.py), with the State of
+an index after a kill within the step, and what else that leaves:
 
     1 lock       one writer; what a killed sync left behind is discarded, its vectors stay
+                     as it was: writer.json says who died; the operating system frees the lock itself
     2 read       every item's hash against the catalog; changed ones are parsed and split
+                     as it was
     3 embed      texts without a stored vector, stored as they come
+                     as it was: vectors of no passage, which the next sync finds and does not make again
     4 write      new rows born in, old rows dead from, the next generation, and who copies whom: one transaction
+                     as it was, or WRITTEN
     5 build      copy the current generation aside, add and delete, close, flush
+                     WRITTEN: half a Chroma folder
     6 verify     in a process of its own
+                     WRITTEN: a Chroma folder that is whole, and that nobody relies on
     7 swap       rename CURRENT: from here on the new generation answers
+                     WRITTEN, maybe with CURRENT.new; or SETTLED
     8 clean      drop what no kept generation can see
+                     SETTLED: rows and folders that nobody reads
+
+In each of these states the generation that CURRENT names answers (none, in a NEW index), and the next sync takes away
+what was left, then does the work again. LOST is no state that a sync can leave: CURRENT or the catalog was deleted,
+damaged, or put back from elsewhere. `sync --rebuild` mends it; so does `doctor --fix`, which also sees what a sync does
+not look at (doctor.py).
 """
 
 from __future__ import annotations
@@ -17,13 +31,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import json
 import os
 import random
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +47,7 @@ from typing import TypeVar
 import numpy as np
 
 from assistant import copies, sources, vectors
-from assistant.catalog import Catalog, Known
+from assistant.catalog import Catalog, Known, Salvage, salvaged
 from assistant.embedding import Embedder
 from assistant.errors import (
     ArticleGone,
@@ -95,6 +111,8 @@ class _Selection:
     forgotten: frozenset[str]
     given: Sequence[Article | Document] = ()
     remembered: frozenset[str] = frozenset()
+    corpus_needed: bool = True
+    """Whether a corpus that is missing ends the sync: it must not hold up other sources that are followed."""
 
     def holder(self, key: str, path: Path) -> Source | None:
         """The earlier source to which this file belongs, if any."""
@@ -135,12 +153,50 @@ def check_built_with(recorded: Mapping[str, str], wanted: Mapping[str, str]) -> 
             )
 
 
+def check_corpus(remembered: Mapping[str, Source], corpus: Path, index: Path) -> None:
+    """Raises IndexMismatch if the index holds another corpus than this one."""
+    indexed = remembered.get(CORPUS)
+    if indexed is not None and Path(indexed.place) != corpus:
+        raise IndexMismatch(
+            f"the index in {index} holds {indexed.place}, not {corpus}; name another --index, or sync this one"
+        )
+
+
+class State(Enum):
+    """How CURRENT and what the catalog has recorded stand to each other."""
+
+    NEW = "no sync has written anything"
+    WRITTEN = "a sync was killed, or is at work, between writing its articles and the swap"
+    SETTLED = "the generation that answers is the last that was written"
+    LOST = "the catalog does not know the generation that answers"
+
+
+def state(folder: IndexFolder, catalog: Catalog) -> State:
+    """Raises IndexUnusable."""
+    current, recorded = folder.readable_current(), catalog.generations()
+    if folder.is_new():
+        return State.WRITTEN if recorded else State.NEW
+    if current not in recorded or not catalog.built_with(current):
+        return State.LOST
+    return State.WRITTEN if recorded[-1] > current else State.SETTLED
+
+
+def answering(folder: IndexFolder, catalog: Catalog) -> int:
+    """The generation that CURRENT names if the catalog knows it, else the last that it recorded; 0 if none is.
+
+    What the catalog recorded last was written in one transaction: it is whole, whether it answered or not.
+    """
+    current, recorded = folder.readable_current(), catalog.generations()
+    return current if current in recorded else max(recorded, default=0)
+
+
 def synchronise(
     folder: IndexFolder,
     embedder: Embedder,
     *,
     corpus: Path,
     chosen: Sequence[Named] = (),
+    only: Collection[str] | None = None,
     forget: Sequence[str | os.PathLike[str]] = (),
     mapping: Mapping[str, str] | None = None,
     allow_private: bool = False,
@@ -148,13 +204,15 @@ def synchronise(
     passage_words: int,
     overlap_words: int,
     rebuild: bool = False,
+    corpus_needed: bool = True,
     progress: Progress = lambda step, done, total: None,
 ) -> SyncReport:
     """Makes the index say what the sources say now: the chosen ones, else the corpus and all remembered ones.
 
-    The articles of the remembered sources in `forget` are removed, whether their files are there or not. `mapping` is
-    for the chosen exports, `allow_private` for the chosen addresses; both are remembered. `web` fetches, if not the
-    usual one shall.
+    With nothing chosen, `only` limits a sync to the sources with these keys. Then, and with `corpus_needed` unset, a
+    corpus that is missing is an outcome, as a missing source is. The articles of the remembered sources in `forget` are
+    removed, whether their files are there or not. `mapping` is for the chosen exports, `allow_private` for the chosen
+    addresses; both are remembered. `web` fetches, if not the usual one shall.
     Raises InvalidSetting, IndexBusy, IndexMismatch, IndexDamaged, IndexUnusable, SourceMissing (also of an unknown
     source to forget), ModelUnavailable; the index then answers as before.
     """
@@ -164,16 +222,15 @@ def synchronise(
     given = [what for what in chosen if isinstance(what, (Article, Document))]
     web = web or Web()
     with folder.writer():
-        named_before = _set_damaged_aside(folder) if rebuild else {}
+        rescued = _set_damaged_aside(folder) if rebuild else None
         catalog = Catalog(folder.catalog, create=True)
         try:
-            with catalog.transaction():
-                for source in (named_before or {}).values():
-                    catalog.remember_source(source)
-            selection = _select(catalog, corpus, named, given, forget)
+            if rescued:
+                _take_over(catalog, rescued, max(folder.readable_current(), 1))
+            selection = _select(catalog, corpus, named, given, forget, only, corpus_needed=corpus_needed)
             splitter = functools.partial(Splitter, passage_words, overlap_words)
             run = _Run(folder, catalog, embedder, wanted, splitter, web, rebuild=rebuild, progress=progress)
-            return run.sync(selection, started, [_FORGOTTEN] if named_before is None else [])
+            return run.sync(selection, started, [_FORGOTTEN] if rescued and not rescued.sources else [])
         finally:
             catalog.close()
             web.close()
@@ -194,37 +251,97 @@ def _named(chosen: Sequence[Named], mapping: Mapping[str, str], *, allow_private
 _FORGOTTEN = Outcome("skipped", "the catalog", reason="sources named before are forgotten; name them again")
 
 
-def _set_damaged_aside(folder: IndexFolder) -> dict[str, Source] | None:
-    """A rebuild starts from nothing if the catalog cannot be read; the old file is kept under another name.
+@dataclass(frozen=True)
+class _Rescued:
+    """What a new catalog begins with where the old one is lost."""
 
-    Gives the sources to remember again: none if the catalog stays, None if they cannot be read.
+    sources: Mapping[str, Source]
+    salvage: Salvage | None
+
+
+def _set_damaged_aside(folder: IndexFolder) -> _Rescued | None:
+    """A rebuild starts from nothing if the catalog is damaged; the old file is kept under another name.
+
+    None if the catalog stays, and knows what there is. Its articles and vectors are taken over as far as they can be
+    read, its sources too, and where these cannot, from the copy beside it.
     """
+    aside = folder.catalog.with_suffix(".damaged")
+    problem = catalog_problem(folder)
+    if problem is None:
+        return None
+    if folder.catalog.exists() and not isinstance(problem, _CatalogLost):
+        rescued = _rescued(folder, folder.catalog)
+        folder.catalog.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            folder.catalog.with_name(folder.catalog.name + suffix).unlink(missing_ok=True)
+        return rescued
+    # Where a sync was killed between these two steps, the damaged one is there already.
+    return _rescued(folder, aside if aside.exists() else None)
+
+
+class _CatalogLost(IndexDamaged):
+    """There is none, or an empty one, although a generation answers."""
+
+
+def catalog_problem(folder: IndexFolder) -> IndexDamaged | None:
+    """What is wrong with the catalog as a file, or None; before the first sync nothing is. Raises IndexMismatch."""
     if not folder.catalog.exists():
-        return {} if folder.is_new() else None
+        lost = _CatalogLost("the catalog is gone; type: assistant doctor --fix")
+        return None if folder.is_new() else lost
     try:
         catalog = Catalog(folder.catalog)
-    except IndexDamaged:
-        found = None
-    else:
-        try:
-            catalog.check()
-        except IndexDamaged:
-            found = _readable_sources(catalog)
-        else:
-            return {}
-        finally:
-            catalog.close()
-    folder.catalog.replace(folder.catalog.with_suffix(".damaged"))
-    for suffix in ("-wal", "-shm"):
-        folder.catalog.with_name(folder.catalog.name + suffix).unlink(missing_ok=True)
-    return found
-
-
-def _readable_sources(catalog: Catalog) -> dict[str, Source] | None:
+    except IndexDamaged as error:
+        return error
     try:
-        return catalog.sources()
-    except IndexDamaged:
-        return None
+        catalog.check()
+        if not catalog.generations() and not folder.is_new():
+            return _CatalogLost("the catalog is gone, and a new one is empty; type: assistant doctor --fix")
+    except IndexDamaged as error:
+        return error
+    finally:
+        catalog.close()
+    return None
+
+
+def _rescued(folder: IndexFolder, damaged: Path | None) -> _Rescued:
+    salvage = salvaged(damaged) if damaged else None
+    kept = remembered(folder)
+    return _Rescued(kept or (salvage.sources if salvage else {}), salvage)
+
+
+def remembered(folder: IndexFolder) -> dict[str, Source]:
+    """The sources as the copy beside the catalog has them; none if it cannot be read."""
+    try:
+        listed = json.loads(folder.remembered.read_text(encoding="utf-8"))
+        found = [Source(**{name: each[name] for name in _KEPT_OF_A_SOURCE}) for each in listed]
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+    return {source.key: source for source in found}
+
+
+_KEPT_OF_A_SOURCE = ("key", "place", "kind", "mapping", "allow_private")
+
+
+def _keep_sources(folder: IndexFolder, sources: Iterable[Source]) -> None:
+    """The copy is for a lost catalog: when the sources were read last is not of interest then."""
+    listed = [{name: source.to_dict()[name] for name in _KEPT_OF_A_SOURCE} for source in sources]
+    text = json.dumps(listed, ensure_ascii=False, indent=1) + "\n"
+    if not folder.remembered.is_file() or folder.remembered.read_bytes() != text.encode():
+        folder.put(folder.remembered, text)
+
+
+def _take_over(catalog: Catalog, rescued: _Rescued, generation: int) -> None:
+    """Articles without passages, in a generation of which nothing is recorded: no reader answers from them."""
+    with catalog.transaction():
+        for source in rescued.sources.values():
+            catalog.remember_source(source)
+        if rescued.salvage is None or catalog.generations():
+            return
+        catalog.record_generation(generation, {})
+        catalog.add_vectors(rescued.salvage.vectors)
+        for key, file_hash, article in rescued.salvage.articles:
+            if key in rescued.sources or not rescued.sources:
+                catalog.add_article(article, Split((), ()), [], source_key=key, file_hash=file_hash, born=generation)
 
 
 def _select(
@@ -233,6 +350,9 @@ def _select(
     named: Sequence[Source],
     given: Sequence[Article | Document],
     forget: Sequence[str | os.PathLike[str]],
+    only: Collection[str] | None,
+    *,
+    corpus_needed: bool,
 ) -> _Selection:
     remembered = catalog.sources()
     forgotten = frozenset(_remembered_key(remembered, what) for what in forget)
@@ -247,11 +367,15 @@ def _select(
         # An index of named sources is theirs alone: what comes with the program does not slip in.
         if CORPUS in remembered or not remembered or corpus != default_corpus():
             chosen[CORPUS] = own
+        if only is not None:
+            chosen = {key: source for key, source in chosen.items() if key in only}
     every = {**remembered, **chosen}
     if CORPUS in every:
         every = {CORPUS: every[CORPUS], **every}
     kept = {key: source for key, source in every.items() if key not in forgotten}
-    return _Selection(kept, frozenset(chosen) - forgotten, forgotten, given, frozenset(remembered))
+    read = frozenset(chosen) - forgotten
+    needed = corpus_needed and only is None
+    return _Selection(kept, read, forgotten, given, frozenset(remembered), corpus_needed=needed)
 
 
 def _renewed(named: Source, before: Source) -> Source:
@@ -349,11 +473,7 @@ class _Run:
         self._next = max(folder.next_number(), self._current + 1)
 
     def _usable_current(self) -> int:
-        if not self._rebuild:
-            return self._folder.current()
-        current, recorded = self._folder.readable_current(), self._catalog.generations()
-        # What the catalog recorded last was written in one transaction: it is whole, whether it answered or not.
-        return current if current in recorded else max(recorded, default=0)
+        return answering(self._folder, self._catalog) if self._rebuild else self._folder.current()
 
     @functools.cached_property
     def _splitter(self) -> Splitter:
@@ -368,6 +488,9 @@ class _Run:
             self._catalog.discard_after(self._current)
         # Half a generation, of a sync that was killed or found the disk full, would take the room of the next.
         self._folder.remove_all_but({self._folder.readable_current(), *self._catalog.generations()})
+        if self._rebuild:
+            with self._catalog.transaction():
+                self._catalog.drop_vectors(self._catalog.odd_vectors())
         plan = self._plan(selection, notices)
         if plan.changes or plan.retired or not self._current or self._rebuild:
             self._embed(plan.changes)
@@ -379,8 +502,17 @@ class _Run:
             with self._catalog.transaction():
                 self._remember(plan, selection)
         self._clean()
+        _keep_sources(self._folder, self._catalog.sources().values())
         articles, passages = self._catalog.counts(self._current)
-        return SyncReport(tuple(plan.outcomes), self._current, articles, passages, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return SyncReport(tuple(plan.outcomes), self._current, articles, passages, seconds, self._rests(plan))
+
+    def _rests(self, plan: _Plan) -> dict[str, float]:
+        rests: dict[str, float] = {}
+        for outcome in plan.outcomes:
+            if outcome.what == "failed" and (seconds := self._web.rest(outcome.location)):
+                rests[outcome.source] = max(seconds, rests.get(outcome.source, 0.0))
+        return rests
 
     # -- 2 read ------------------------------------------------------------------------------------------------
 
@@ -416,7 +548,8 @@ class _Run:
                 return sources.given_listing(selection.given)
             return sources.listing(source, self._web)
         except SourceMissing as error:
-            if key == CORPUS or (not source.on_the_web and key not in selection.remembered):
+            needed = key == CORPUS and selection.corpus_needed
+            if needed or (not source.on_the_web and key not in selection.remembered):
                 raise
             self._plan_missing(source, error, selection, plan)
             return None
@@ -435,7 +568,9 @@ class _Run:
             plan.forgotten.add(key)
         else:
             # An unmounted folder must not empty the index.
-            drop = f"its articles stay; to remove them type: assistant sync --forget {shlex.quote(source.place)}"
+            drop = "its articles stay; put it back, or name another: --corpus DIR"
+            if key != CORPUS:
+                drop = f"its articles stay; to remove them type: assistant sync --forget {shlex.quote(source.place)}"
             reason = f"{'not there now' if gone else error}; {drop}"
             plan.outcomes.append(Outcome("failed", source.place, reason=reason, source=key))
 
@@ -601,39 +736,74 @@ class _Run:
     # -- 5 build, 6 verify -------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        target = self._folder.generation(self._next)
-        whole = self._rebuild or not self._current
-        added = self._catalog.passage_ids("alive" if whole else "born", self._next)
-        removed = [] if whole else self._catalog.passage_ids("died", self._next)
-        written = 0
-
-        def report(rows: int) -> None:
-            nonlocal written
-            written += rows
-            self._progress("indexing", written, len(added))
-
-        batches = (self._rows(added[i : i + 1000]) for i in range(0, len(added), 1000))
-        previous = None if whole else self._folder.generation(self._current)
-        vectors.write_generation(target, previous, removed, batches, report)
-        _, expected = self._catalog.counts(self._next)
-        # Of all passages, not of the new ones only: what was copied may have been torn since it was verified.
-        ids = self._catalog.passage_ids("alive", self._next)
-        sample = random.Random(self._next).sample(ids, min(_SAMPLES, len(ids)))  # noqa: S311 nothing secret
-        vectors.verify(target, expected, self._rows(sample))
-
-    def _rows(self, ids: Sequence[str]) -> list[vectors.Row]:
-        return [vectors.Row(*row) for row in self._catalog.rows(ids)]
+        previous = 0 if self._rebuild else self._current
+        _build_generation(self._folder, self._catalog, previous, self._next, self._progress)
 
     # -- 8 clean -----------------------------------------------------------------------------------------------
 
     def _clean(self) -> None:
-        # Numbers have gaps where a sync was killed, so the one before is looked up.
-        kept = self._catalog.generations()[-KEPT:]
         with self._catalog.transaction():
-            self._catalog.purge_before(kept[0])
             if self._rebuild:
                 self._catalog.drop_unused_vectors()
-        self._folder.remove_all_but(set(kept))
+        _clean(self._folder, self._catalog)
+
+
+def _build_generation(folder: IndexFolder, catalog: Catalog, previous: int, number: int, progress: Progress) -> None:
+    """What the catalog holds of generation `number`, as a change of `previous` or, if that is 0, from nothing."""
+    added = catalog.passage_ids("born" if previous else "alive", number)
+    removed = catalog.passage_ids("died", number) if previous else []
+    written = 0
+
+    def report(rows: int) -> None:
+        nonlocal written
+        written += rows
+        progress("indexing", written, len(added))
+
+    def rows(ids: Sequence[str]) -> list[vectors.Row]:
+        return [vectors.Row(*row) for row in catalog.rows(ids)]
+
+    target = folder.generation(number)
+    batches = (rows(added[i : i + 1000]) for i in range(0, len(added), 1000))
+    vectors.write_generation(target, folder.generation(previous) if previous else None, removed, batches, report)
+    _, expected = catalog.counts(number)
+    # Of all passages, not of the new ones only: what was copied may have been torn since it was verified.
+    ids = catalog.passage_ids("alive", number)
+    sample = random.Random(number).sample(ids, min(_SAMPLES, len(ids)))  # noqa: S311 nothing secret
+    vectors.verify(target, expected, rows(sample))
+
+
+def _clean(folder: IndexFolder, catalog: Catalog) -> None:
+    # Numbers have gaps where a sync was killed, so the one before is looked up.
+    kept = catalog.generations()[-KEPT:]
+    with catalog.transaction():
+        catalog.purge_before(kept[0])
+    folder.remove_all_but(set(kept))
+
+
+def restore(folder: IndexFolder, progress: Progress = lambda step, done, total: None) -> int:
+    """Writes the generation that answers, or the last one recorded, once more from the catalog's vectors.
+
+    For a Chroma folder that is gone, torn, or says something else than the catalog; nothing is read or embedded. Gives
+    its number. Raises IndexBusy, IndexMissing, IndexDamaged, IndexUnusable.
+    """
+    with folder.writer():
+        catalog = Catalog(folder.catalog)
+        try:
+            current = answering(folder, catalog)
+            if not catalog.built_with(current):
+                raise IndexDamaged("the catalog has no generation that is whole; type: assistant sync --rebuild")
+            with catalog.transaction():
+                catalog.discard_after(current)
+                number = max(folder.next_number(), current + 1)
+                catalog.record_generation(number, catalog.built_with(current))
+                catalog.carry_copies(current, number)
+            folder.remove_all_but({folder.readable_current(), *catalog.generations()})
+            _build_generation(folder, catalog, 0, number, progress)
+            folder.swap(number)
+            _clean(folder, catalog)
+        finally:
+            catalog.close()
+    return number
 
 
 def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -12,7 +12,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -170,6 +171,20 @@ class VectorIndex:
     def count(self) -> int:
         return int(self._collection.count())
 
+    def rows(self, ids: Sequence[str]) -> dict[str, tuple[NDArray[np.float32], dict[str, Any]]]:
+        """(vector, what filters see) of those that are there. Raises IndexDamaged."""
+        from chromadb.errors import ChromaError
+
+        try:
+            found = self._collection.get(ids=list(ids), include=["embeddings", "metadatas"])
+        except (ChromaError, RuntimeError) as error:
+            raise IndexDamaged(f"the vectors cannot be read ({error}); type: assistant sync --rebuild") from error
+        facts = zip(found["embeddings"], found["metadatas"], strict=True)
+        return {
+            id_: (np.asarray(vector, dtype=np.float32), dict(seen))
+            for id_, (vector, seen) in zip(found["ids"], facts, strict=True)
+        }
+
     def nearest(self, vector: NDArray[np.float32], limit: int, where: Filter = Filter()) -> list[tuple[str, float]]:
         """(passage id, cosine similarity in -1..1), best first, of the passages that meet the filter."""
         from chromadb.errors import ChromaError
@@ -204,6 +219,38 @@ def verify(folder: Path, expected: int, samples: Sequence[Row]) -> None:
         "expected": expected,
         "samples": [[row.id, row.vector.tolist(), row.source] for row in samples],
     }
+    if complaint := _complaint_elsewhere(order):
+        raise IndexDamaged(f"the new generation failed its verification ({complaint}); type: assistant sync --rebuild")
+
+
+def compare(folder: Path, expected: int, rows: Sequence[Row], samples: Sequence[Row]) -> None:
+    """As `verify`, for a generation that answers; and each of `rows` has to be there as it is here.
+
+    Raises IndexDamaged.
+    """
+    check_whole(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        held = Path(scratch) / "rows.npz"
+        np.savez(
+            held,
+            ids=np.array([row.id for row in rows], dtype=str),
+            vectors=np.array([row.vector for row in rows], dtype=np.float32),
+            metadata=np.array([json.dumps(_metadata(row), sort_keys=True) for row in rows], dtype=str),
+        )
+        order = {
+            "folder": str(folder),
+            "expected": expected,
+            "samples": [[row.id, row.vector.tolist(), row.source] for row in samples],
+            "rows": str(held),
+        }
+        if complaint := _complaint_elsewhere(order):
+            raise IndexDamaged(
+                f"the vectors in {folder} are not those of the catalog ({complaint}); type: assistant sync --rebuild"
+            )
+
+
+def _complaint_elsewhere(order: dict[str, Any]) -> str | None:
+    """What a process of its own has to complain of, or None. Raises IndexDamaged if it takes too long."""
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", _VERIFIER, str(Path(__file__).resolve().parents[1])],
@@ -214,10 +261,11 @@ def verify(folder: Path, expected: int, samples: Sequence[Row]) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise IndexDamaged(f"verifying {folder.name} took over {_VERIFY_SECONDS} s; type: assistant sync") from error
-    if done.returncode != 0:
-        reason = (done.stdout.strip() or done.stderr.strip().split("\n")[-1]) or f"exit code {done.returncode}"
-        raise IndexDamaged(f"the new generation failed its verification ({reason}); type: assistant sync --rebuild")
+        name = Path(order["folder"]).name
+        raise IndexDamaged(f"verifying {name} took over {_VERIFY_SECONDS} s; type: assistant sync") from error
+    if done.returncode == 0:
+        return None
+    return (done.stdout.strip() or done.stderr.strip().split("\n")[-1]) or f"exit code {done.returncode}"
 
 
 def _complaint(order: dict[str, Any]) -> str | None:
@@ -225,6 +273,8 @@ def _complaint(order: dict[str, Any]) -> str | None:
     index = VectorIndex(Path(order["folder"]))
     if index.count() != order["expected"]:
         return f"{index.count()} rows where {order['expected']} are due"
+    if "rows" in order and (difference := _difference(index, np.load(order["rows"]))):
+        return difference
     for id_, numbers, source in order["samples"]:
         vector = np.asarray(numbers, dtype=np.float32)
         # Passages with the same words have the same vector: any of the nearest five may be first.
@@ -233,6 +283,27 @@ def _complaint(order: dict[str, Any]) -> str | None:
             if nearest.get(id_, -1.0) < 1 - 1e-4 and (len(nearest) < 5 or min(nearest.values()) < 1 - 1e-4):
                 return f"passage {id_} is not found by its own vector"
     return None
+
+
+def _difference(index: VectorIndex, due: Mapping[str, NDArray[Any]]) -> str | None:
+    ids, vectors, metadata = due["ids"].tolist(), due["vectors"], due["metadata"].tolist()
+    for start in range(0, len(ids), _BATCH):
+        found = index.rows(ids[start : start + _BATCH])
+        for i, id_ in enumerate(ids[start : start + _BATCH], start):
+            if id_ not in found:
+                return f"passage {id_} is missing"
+            vector, seen = found[id_]
+            if len(vector) != vectors.shape[1]:
+                return f"vectors of {len(vector)} numbers where {vectors.shape[1]} are due"
+            if not np.allclose(_unit(vector), _unit(vectors[i]), atol=1e-4):
+                return f"passage {id_} has another vector"
+            if json.dumps(seen, sort_keys=True) != metadata[i]:
+                return f"passage {id_} has another outlet or day"
+    return None
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
 
 def verify_as_told() -> None:

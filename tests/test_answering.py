@@ -192,3 +192,68 @@ def test_near_counts_the_span_s_own_sentence_only() -> None:
     assert cost.covered == opened.covered == 1.0
     assert cost.near == 0.0
     assert opened.near == 1.0
+
+
+HOW_MUCH = "How much did the bridge over the Orve cost?"
+COST = {"bridge": 3, "orve": 3, "cost": 3}
+COSTLY = Article(
+    "costly", "A dear bridge", "The bridge over the Orve cost 14 million crowns.", "Evening Lamp", published=date(2025, 1, 1)
+)  # fmt: skip
+CHEAP = Article("cheap", "The bridge", "The bridge over the Orve cost 12 million crowns.", "Daily Stone")
+
+
+def said_otherwise(other: Article, words: str, score: float = 8.0) -> Answer:
+    return answer(
+        HOW_MUCH,
+        [(hit(CHEAP, 0.9), span(CHEAP, "12 million crowns", 9.0)), (hit(other, 0.8), span(other, words, score))],
+        COST,
+    )
+
+
+def test_another_figure_in_another_article_is_a_disagreement_and_not_a_citation() -> None:
+    given_ = said_otherwise(COSTLY, "14 million crowns")
+    assert given_.short == "12 million crowns"
+    assert [c.article.id for c in given_.citations] == ["cheap"]
+    [disagreement] = given_.disagreements
+    assert disagreement.value == "14 million crowns"
+    told = disagreement.citation
+    assert (told.number, told.article.id) == (2, "costly")
+    assert COSTLY.text[told.start : told.end] == told.quote
+    assert "14 million crowns" in told.quote
+    assert "otherwise: 14 million crowns · A dear bridge · Evening Lamp · 2025-01-01" in str(given_)
+    assert given_.to_dict()["disagreements"][0]["citation"]["number"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "The bridge over the Orve cost 12 million crowns; with the roads it was 14 million crowns.",
+            "14 million crowns",
+        ),
+        ("The library of Tansk had cost 14 million crowns.", "14 million crowns"),
+        ("The bridge over the Orve cost 12m crowns.", "12m crowns"),
+    ],
+    ids=["tells both", "is about something else", "says the same"],
+)
+def test_what_is_no_disagreement(text: str, words: str) -> None:
+    assert said_otherwise(Article("x", "News", text, "Evening Lamp"), words).disagreements == ()
+
+
+def test_what_the_reader_is_unsure_of_contradicts_nothing() -> None:
+    assert said_otherwise(COSTLY, "14 million crowns", -9.0).disagreements == ()
+
+
+def test_every_value_is_told_once() -> None:
+    texts = {"one": 12, "two": 12, "three": 12, "four": 14, "five": 14, "six": 16}
+    articles = {
+        name: Article(
+            name, f"News {name}", f"The bridge over the Orve cost {figure} million crowns, says {name}.", "Post"
+        )
+        for name, figure in texts.items()
+    }
+    found = [(hit(a), span(a, f"{texts[name]} million crowns", 8.0)) for name, a in articles.items()]
+    given_ = answer(HOW_MUCH, found, COST)
+    assert given_.short == "12 million crowns"
+    assert [d.value for d in given_.disagreements] == ["14 million crowns", "16 million crowns"]
+    assert [d.citation.number for d in given_.disagreements] == [4, 5]

@@ -17,15 +17,16 @@ LAYERS = [
     {"server"},
     {"chat"},
     {"evaluation"},
-    {"assistant"},
+    {"assistant", "doctor"},
     {"conversation", "retrieval", "reading", "answering"},
     {"questions", "calibration"},
+    {"watching"},
     {"sync"},
     {"sources", "splitting", "embedding", "copies"},
     {"hub"},
     {"catalog"},
     {"vectors", "generations"},
-    {"words", "settings"},
+    {"words", "values", "settings"},
     {"errors", "schema"},
 ]
 
@@ -59,6 +60,7 @@ HOMES = {
     "pypdf": {"sources"},
     "docx": {"sources"},
     "datasketch": {"copies"},
+    "watchfiles": {"watching"},
 }
 
 DATA_HOMES = {"CURRENT": {"generations"}, "catalog.sqlite3": {"generations"}}

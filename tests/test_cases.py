@@ -23,7 +23,7 @@ from assistant import Turn
 from assistant.errors import InputError, InvalidCases
 from assistant.evaluation import Case, load_cases
 from assistant.evaluation.cases import KEYS, Number, looks_like_cases, schema
-from assistant.evaluation.values import Day, days, numbers
+from assistant.values import Day, days, numbers
 
 
 def written(tmp_path: Path, text: str | bytes, name: str = "cases.yaml") -> Path:

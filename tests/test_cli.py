@@ -20,7 +20,7 @@ from assistant import Assistant, __version__
 from assistant.cli import _bring_up_to_date, cli
 from assistant.errors import IndexMismatch, SourceMissing
 
-COMMANDS = ("ask", "chat", "eval", "list", "search", "show", "sources", "status", "sync")
+COMMANDS = ("ask", "chat", "doctor", "eval", "list", "search", "show", "sources", "status", "sync")
 
 
 def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:

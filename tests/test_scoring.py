@@ -16,7 +16,7 @@ from assistant.errors import InvalidCases
 from assistant.evaluation import Case, judge, words_right
 from assistant.evaluation.cases import Number
 from assistant.evaluation.scoring import normalised, token_f1
-from assistant.evaluation.values import Day
+from assistant.values import Day
 
 BRIDGE = Article(
     "b1", "The bridge", "Mara Lind opened the bridge on 1 March 2024. It cost 12 million crowns.",

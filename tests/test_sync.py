@@ -25,7 +25,7 @@ from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing, ModelUna
 from assistant.generations import IndexFolder
 from assistant.reading import load_reader
 from assistant.schema import Outcome, SyncReport
-from assistant.sync import synchronise
+from assistant.sync import State, synchronise
 from assistant.vectors import VectorIndex
 
 STONE = "The Daily Stone"
@@ -832,7 +832,12 @@ for step in steps:
         os._exit(0)
     print(step, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), sep=":", flush=True)
 """
-STEPS = ["embed", "write", "within write", "build", "within build", "verify", "swap", "clean"]
+STEPS = {
+    **dict.fromkeys(("embed", "write", "within write"), State.SETTLED),
+    **dict.fromkeys(("build", "within build", "verify", "swap"), State.WRITTEN),
+    "clean": State.SETTLED,
+}
+"""What each leaves an index in."""
 
 
 @dataclass(frozen=True)
@@ -862,6 +867,14 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     return Killed(corpus, root, codes, contents(sync_clean(corpus, root / "clean")))
 
 
+def state_of(folder: IndexFolder) -> State:
+    catalog = Catalog(folder.catalog)
+    try:
+        return sync.state(folder, catalog)
+    finally:
+        catalog.close()
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_killed_sync_leaves_the_old_answers_and_the_next_one_finishes(killed: Killed, step: str) -> None:
     assert killed.codes[step] == -9
@@ -874,7 +887,9 @@ def test_a_killed_sync_leaves_the_old_answers_and_the_next_one_finishes(killed: 
         assert ("new sentence of the bridge" in found) == swapped
         assert ("new sentence of the tower" in found) == swapped
         assert assistant.status()["articles"] == 3
+        assert state_of(folder) is STEPS[step]
         assistant.sync()
+        assert state_of(folder) is State.SETTLED
         embedded = sorted(text.split("\n")[0] for text in embedder.embedded)
         assert embedded == (["The bridge", "The tower"] if step == "embed" else [])
         assert contents(folder) == killed.clean

@@ -392,6 +392,21 @@ def test_a_server_that_asks_for_rest_gets_it(fetcher: Web, site: Site) -> None:
     assert "left alone" in refusal(fetcher, url, allow_private=True)
     assert "left alone" in refusal(fetcher, site.url + "/a", allow_private=True)
     assert site.paths() == ["/busy"]
+    assert fetcher.rest(url) == 60
+    assert fetcher.rest("https://elsewhere.example/") == 0
+
+
+@pytest.mark.parametrize(("header", "seconds"), [
+    ("120", 120), (" 120 ", 120), ("9999999999999", web.LONGEST_REST), ("-5", 0), ("soon", 0), ("²", 0), ("", 0),
+    ("Fri, 01 Mar 2024 10:00:00 GMT", 0), ("Fri, 01 Mar 2999 10:00:00 GMT", web.LONGEST_REST),
+    ("Fri, 01 Mar 2999 10:00:00 -0000", web.LONGEST_REST), ("Fri, 99 Mar 2999 10:00:00 GMT", 0),
+])  # fmt: skip
+def test_rest_is_asked_for_in_seconds_or_by_a_date_and_for_a_day_at_most(
+    fetcher: Web, site: Site, header: str, seconds: float
+) -> None:
+    url = site.send("/busy", 503, Retry_After=header.replace("²", "\xb2"))
+    refusal(fetcher, url, allow_private=True)
+    assert fetcher.rest(url) == seconds
 
 
 # -- pages -------------------------------------------------------------------------------------------------
@@ -667,6 +682,14 @@ def test_a_feed_that_has_not_changed_is_asked_for_alone(index: Index, site: Site
     site.asked.clear()
     assert counts(index.sync()) == {"unchanged": 1}
     assert site.paths() == ["/feed"]
+
+
+def test_a_sync_says_which_sources_have_to_rest(index: Index, site: Site) -> None:
+    site.put("/a", page(FIRST, SECOND))
+    url = site.put("/feed", rss(rss_item("/a")))
+    index.sync(url)
+    site.send("/feed", 429, Retry_After="90")
+    assert index.sync().rests == {url: 90}
 
 
 def test_a_feed_that_was_forgotten_is_read_again_when_it_is_named_again(index: Index, site: Site) -> None:

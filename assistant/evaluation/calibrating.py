@@ -13,7 +13,7 @@ from assistant import calibration
 from assistant.calibration import LEVEL, Calibration, Diagnosis, bounded_threshold, cases_needed, diagnose
 from assistant.errors import InputError, InvalidCases
 from assistant.evaluation.cases import Case
-from assistant.evaluation.running import names_of
+from assistant.evaluation.running import by_name, is_stale
 from assistant.evaluation.scoring import words_right
 
 if TYPE_CHECKING:
@@ -80,13 +80,12 @@ def observe(
     The weights of cases do not count. Raises InvalidCases for one that cannot be asked, and what `ask` raises of the
     index.
     """
-    known = names_of(assistant.articles())
-    asked = [case for case in cases if not case.draft and (not case.articles or not known.isdisjoint(case.articles))]
+    known = by_name(assistant.articles())
+    asked = [case for case in cases if not case.draft and not is_stale(case, known)]
     found = []
     for done, case in enumerate(asked, 1):
-        filters = {"since": case.since, "until": case.until, "source": case.source or None}
         try:
-            answer = assistant.ask(case.question, case.history, **filters, threshold=0.0)  # type: ignore[arg-type]
+            answer = assistant.ask(case.question, case.history, **case.filters, threshold=0.0)
         except InputError as error:
             raise InvalidCases(f"{case.path}:{case.line}: {error}") from error
         if answer.seen:

@@ -31,9 +31,9 @@ from assistant.evaluation.files import (
     read,
     truth,
 )
-from assistant.evaluation.values import Day, numbers
 from assistant.questions import LENGTH_LIMIT
 from assistant.schema import Turn
+from assistant.values import Day, numbers
 
 REGEX_LIMIT = 1_000
 """Characters."""
@@ -82,6 +82,11 @@ class Case:
     path: str = ""
     """The file that holds it, as it was named."""
     line: int = 0
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The articles that it is asked of, as keywords of `Assistant.ask`."""
+        return {"since": self.since, "until": self.until, "source": self.source or None}
 
     @property
     def worded(self) -> bool:

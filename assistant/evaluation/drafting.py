@@ -13,9 +13,9 @@ from typing import Any
 
 from assistant.assistant import Assistant
 from assistant.evaluation.cases import KEYS, is_readable
-from assistant.evaluation.values import days, numbers
 from assistant.schema import Article
 from assistant.splitting import Splitter
+from assistant.values import days, numbers
 from assistant.words import names, words
 
 MOST = 30

@@ -5,7 +5,7 @@ The home of Jinja. Everything is escaped by the template's engine; nothing of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def page(report: Report, comparison: Comparison | None, verdict: Verdict) -> str
         version=__version__,
         generator=GENERATOR,
         summary=summary(report),
-        groups={stage: [_row(report, comparison, name) for name in names] for stage, names in _groups().items()},
+        groups={stage: [_row(report, comparison, name) for name in names] for stage, names in BY_STAGE.items()},
         stages=list(_stage_bars(report)),
         tags=list(_tag_bars(report)),
         results=sorted(report.results, key=lambda r: (r.case.id not in changes, order[r.stage])),
@@ -119,10 +119,6 @@ def nearest(answer: Answer) -> Iterator[Shown]:
 def _until_a_word(text: str, *, start: int) -> str:
     """Without the piece of a word that it may begin with."""
     return text.partition(" ")[2] if start > _AROUND else text
-
-
-def _groups() -> Mapping[str, tuple[str, ...]]:
-    return {"all": ("answer",), **BY_STAGE}
 
 
 def _row(report: Report, comparison: Comparison | None, name: str) -> Row:

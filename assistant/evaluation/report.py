@@ -39,6 +39,7 @@ METRICS = {
 """Name -> meaning. They are taken where a threshold names a metric, beside tag:NAME."""
 LOWER_IS_BETTER = ("brier", "ece", "p50", "p95")
 BY_STAGE = {
+    "all": ("answer",),
     "retrieval": ("hit@1", "hit@5", "hit@20", "mrr"),
     "reading": ("words", "em", "f1"),
     "citation": ("cited", "quoted", "exact"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from assistant.assistant import Assistant
@@ -47,18 +47,18 @@ def run(
     return Report(tuple(results), made_with(assistant, articles), seconds)
 
 
-def names_of(articles: Sequence[Article]) -> set[str]:
-    """All names under which a case may expect one of the articles."""
-    return set(by_name(articles))
-
-
 def by_name(articles: Sequence[Article]) -> dict[str, list[Article]]:
-    """By file name, id and address; articles of several sources may share a file name."""
+    """By file name, id and address, as a case may expect them; articles of several sources may share a file name."""
     found: dict[str, list[Article]] = {}
     for article in articles:
         for name in {article.location, article.id, article.url} - {""}:
             found.setdefault(name, []).append(article)
     return found
+
+
+def is_stale(case: Case, known: Collection[str]) -> bool:
+    """Whether none of the articles that it expects is known, by any of their names."""
+    return bool(case.articles) and not any(name in known for name in case.articles)
 
 
 def ask(assistant: Assistant, case: Case, known: Mapping[str, Sequence[Article]]) -> Result:
@@ -68,15 +68,14 @@ def ask(assistant: Assistant, case: Case, known: Mapping[str, Sequence[Article]]
     """
     if case.draft:
         return Result(case, None, DRAFT, "a draft: look at it, then remove the line `draft: true`")
-    if case.articles and not any(name in known for name in case.articles):
+    if is_stale(case, known):
         return Result(case, None, STALE, f"not in the corpus: {', '.join(case.articles)}")
     expected = [article for name in case.articles for article in known.get(name, ())]
-    where = {"since": case.since, "until": case.until, "source": case.source or None}
     try:
-        answer, free = assistant.ask_at((None, 0.0), case.question, case.history, **where)  # type: ignore[arg-type]
+        answer, free = assistant.ask_at((None, 0.0), case.question, case.history, **case.filters)
         result = judge(case, answer, free, articles=expected)
         if result.stage == NOT_RETRIEVED:
-            beyond = assistant.search(answer.asked, assistant.settings.candidates, **where)  # type: ignore[arg-type]
+            beyond = assistant.search(answer.asked, assistant.settings.candidates, **case.filters)
             result = judge(case, answer, free, beyond, expected)
     except InputError as error:
         return Result(case, None, ERROR, " ".join(str(error).split()))

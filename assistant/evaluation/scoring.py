@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from assistant.errors import InvalidCases
 from assistant.evaluation.cases import Case
-from assistant.evaluation.values import Day, days, numbers
 from assistant.schema import Answer, Article, Citation, Hit
+from assistant.values import Day, days, numbers
 
 RIGHT = "right"
 NOT_RETRIEVED = "not retrieved"
@@ -97,7 +97,7 @@ def judge(
         words=words,
         given=said,
         rank=evidence_rank(named, answer.hits),
-        exact=max((float(_tokens(said) == _tokens(a)) for a in case.answers), default=None),
+        exact=max((float(squad_tokens(said) == squad_tokens(a)) for a in case.answers), default=None),
         f1=max((token_f1(said, a) for a in case.answers), default=None),
         cited=cited if case.articles and not answer.abstained else None,
     )
@@ -255,14 +255,14 @@ def _regex_found(case: Case, text: str) -> bool:
         ) from error
 
 
-def _tokens(text: str) -> list[str]:
+def squad_tokens(text: str) -> list[str]:
     """As SQuAD's evaluation script does: lower case, no punctuation, no articles."""
     return re.sub(r"\b(a|an|the)\b", " ", re.sub(r"[^\w\s]|_", "", text.lower())).split()
 
 
 def token_f1(given: str, expected: str) -> float:
     """Harmonic mean of precision and recall of the tokens (Rajpurkar et al. 2016); two empty texts agree."""
-    a, b = _tokens(given), _tokens(expected)
+    a, b = squad_tokens(given), squad_tokens(expected)
     if not a or not b:
         return float(a == b)
     return 2 * sum((Counter(a) & Counter(b)).values()) / (len(a) + len(b))

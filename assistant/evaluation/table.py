@@ -79,7 +79,7 @@ def _failures(failed: Sequence[Result]) -> Table:
 
 def _metrics(report: Report, comparison: Comparison | None) -> Table:
     table = _table("stage", "metric", "value", *(["baseline"] if comparison else []), "share or mean of")
-    for stage, names in {"all": ("answer",), **BY_STAGE}.items():
+    for stage, names in BY_STAGE.items():
         for name in names:
             cells = [stage if name == names[0] else "", name, metric(name, report.metrics[name])]
             if comparison:

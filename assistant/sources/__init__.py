@@ -36,8 +36,10 @@ __all__ = [
     "check_there",
     "expanded",
     "given_listing",
+    "glob_root",
     "holds",
     "is_address",
+    "is_there",
     "items",
     "listing",
     "named",
@@ -105,6 +107,18 @@ def listing(source: Source, web: Web) -> Listing:
         # Which article a broken row held, nobody can tell: none leaves before it is mended.
         return Listing(found, "export", complete=not any(isinstance(row, Unreadable) for row in found))
     return Listing(list(items(source.key, path)), kind)
+
+
+def is_there(source: Source) -> bool:
+    """Whether a folder or file, or the folder above a pattern, can be found; of others nothing is asked."""
+    if source.on_the_web or source.kind == GIVEN:
+        return True
+    path = Path(source.place)
+    try:
+        check_there(glob_root(path) if source.kind == "glob" else path)
+    except SourceMissing:
+        return False
+    return True
 
 
 def holds(source: Source, path: Path) -> bool:

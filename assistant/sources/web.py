@@ -14,6 +14,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
@@ -35,6 +37,8 @@ REDIRECTS = 5
 PAUSE = 0.5
 """Seconds between two requests to one host, where its robots.txt asks for no longer one."""
 LONGEST_PAUSE = 30.0
+LONGEST_REST = 24 * 60 * 60.0
+"""Seconds; who asks for more is asked again a day later."""
 _ROBOTS_BYTES = 512 * 1024
 _FROM_A_LIST = ("utm_", "fbclid", "gclid", "mc_cid", "mc_eid")
 """Parameters that say where a reader came from: the page is the same without them."""
@@ -203,6 +207,7 @@ class Web:
         self._robots: dict[tuple[str, bool], Any] = {}
         self._asked: dict[str, float] = {}
         self._resting: dict[str, str] = {}
+        self._rests: dict[str, float] = {}
 
     def close(self) -> None:
         for pool in self._pools.values():
@@ -219,6 +224,13 @@ class Web:
         if validator:
             headers = {"If-None-Match": validator.etag, "If-Modified-Since": validator.modified}
         return self._follow(checked_url(url), headers, limit, allow_private=allow_private, obey=True)
+
+    def rest(self, url: str) -> float:
+        """Seconds for which the host of an address asked to be left alone; 0 if it did not say."""
+        try:
+            return self._rests.get(urlsplit(url).netloc, 0.0)
+        except ValueError:
+            return 0.0
 
     def _follow(self, url: str, headers: Mapping[str, str], limit: int, *, allow_private: bool, obey: bool) -> Response:
         for _ in range(REDIRECTS + 1):
@@ -264,6 +276,7 @@ class Web:
             self._asked[host] = time.monotonic()
         if response.status in (429, 503):
             self._resting[host] = f"{host} asks to be left alone for now (status {response.status})"
+            self._rests[host] = _seconds(response.headers.get("retry-after", ""))
             raise Unreachable(self._resting[host])
         return response
 
@@ -304,6 +317,20 @@ class Web:
         if response.status >= 500:
             raise Unreachable(f"the robots.txt of {origin} cannot be read (status {response.status})")
         return Protego.parse(response.body.decode("utf-8", "replace") if response.status < 400 else "")
+
+
+def _seconds(retry_after: str) -> float:
+    """What a Retry-After header asks for, a number of seconds or a date (RFC 9110, 10.2.3); 0 if it makes no sense."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), LONGEST_REST)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    # A date that names no zone is in UTC.
+    left = (until if until.tzinfo else until.replace(tzinfo=UTC)) - datetime.now(UTC)
+    return min(max(left.total_seconds(), 0.0), LONGEST_REST)
 
 
 def _body(blocks: Iterable[bytes], encoding: str, limit: int) -> bytes:

@@ -20,13 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import squad
-from confidence import f1, tokens, weighted
+from confidence import weighted
 from retrieval import by_dense, by_lexical
 from rich.progress import track
 
 from assistant import Assistant, Hit, Settings, answering
 from assistant.answering import Evidence
 from assistant.calibration import SHIPPED, diagnose
+from assistant.evaluation.scoring import squad_tokens, token_f1
 from assistant.retrieval import search_terms
 from assistant.schema import Span
 from assistant.words import content_stems, content_words
@@ -132,13 +133,13 @@ def scores(asked: squad.Asked, given: Given) -> tuple[float, float]:
     if not given.answered:
         return 0.0, 0.0
     return (
-        max(float(tokens(given.words) == tokens(gold)) for gold in asked.answers),
-        max(f1(given.words, gold) for gold in asked.answers),
+        max(float(squad_tokens(given.words) == squad_tokens(gold)) for gold in asked.answers),
+        max(token_f1(given.words, gold) for gold in asked.answers),
     )
 
 
 def is_right(asked: squad.Asked, given: Given) -> bool:
-    return any(f1(given.words, gold) >= 0.6 for gold in asked.answers)
+    return any(token_f1(given.words, gold) >= 0.6 for gold in asked.answers)
 
 
 def silence(unanswerable: np.ndarray, silent: np.ndarray) -> tuple[float, float, float]:

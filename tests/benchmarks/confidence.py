@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,13 +23,13 @@ import news
 import numpy as np
 import squad
 from rich.progress import track
-from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
-from assistant import Assistant, Settings, answering
+from assistant import Assistant, Settings, answering, calibration
 from assistant.assistant import _Clock
+from assistant.evaluation.scoring import token_f1
 from assistant.questions import anchors
 from assistant.schema import Filter
 from assistant.words import content_words
@@ -58,16 +57,6 @@ ANSWERABLE = 0.75
 Both are assumptions about a user's questions: most are like the collection's, and have an answer in the articles that
 they are put to.
 """
-
-
-def tokens(text: str) -> list[str]:
-    return re.sub(r"\b(a|an|the)\b", " ", re.sub(r"[^\w\s]", "", text.lower())).split()
-
-
-def f1(given: str, gold: str) -> float:
-    a, b = tokens(given), tokens(gold)
-    same = sum((Counter(a) & Counter(b)).values())
-    return 2 * same / (len(a) + len(b)) if same else 0.0
 
 
 def gather_questions(folder: Path, count: int, chance: random.Random) -> list[tuple[str, squad.Asked]]:
@@ -123,7 +112,7 @@ def observe(assistant: Assistant, kind: str, asked: squad.Asked) -> list[dict[st
 
 def is_right(evidence: answering.Evidence, asked: squad.Asked) -> bool:
     """A short answer shares three fifths of its words with a gold one; a sentence holds a gold one."""
-    if any(f1(evidence.span.text, gold) >= 0.6 for gold in asked.answers):
+    if any(token_f1(evidence.span.text, gold) >= 0.6 for gold in asked.answers):
         return True
     sentence = answering.sentence_around(evidence.hit.text, evidence.span).lower()
     return evidence.explains and any(gold.lower() in sentence for gold in asked.answers)
@@ -144,22 +133,9 @@ def fit(rows: Sequence[dict[str, float]], names: Sequence[str]) -> tuple[dict[st
 
 
 def logistic(x: np.ndarray, y: np.ndarray, weights: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Logistic regression in which more of what speaks for an answer never counts against it.
-
-    Only `unmentioned` speaks against it. Without these bounds features that overlap (two searches, shared words) get
-    large weights of opposite signs, which hold for this data alone.
-    """
-
-    def loss(constants: np.ndarray) -> tuple[float, np.ndarray]:
-        z = x @ constants
-        penalty = 0.01 * constants[1:]
-        gradient = x.T @ (weights * (expit(z) - y))
-        gradient[1:] += penalty
-        return float(weights @ (np.logaddexp(0, z) - y * z) + penalty @ constants[1:] / 2), gradient
-
-    signs = {"unmentioned": (None, 0.0), "explains": (None, None)}
-    bounds = [(None, None), *(signs.get(name, (0.0, None)) for name in names)]
-    return minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x
+    """From nothing, so the weights are held near 0, loosely, and the bias not at all."""
+    start = np.zeros(x.shape[1])
+    return calibration.regression(x, y, names, start, np.array([0.0, *[0.1] * len(names)]), weights)
 
 
 def weighted(observed: Sequence[list[dict[str, float]]]) -> None:

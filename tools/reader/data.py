@@ -408,7 +408,8 @@ class Mix:
     human_copies: int = 2
     qamr_positives: int = 10000
     qamr_negative_share: float = 0.4
-    news_copies: int = 5
+    news_copies: int = 6
+    news_hard_share: float = 0.7
 
 
 @dataclass
@@ -451,15 +452,15 @@ class _Builder:
                 for _ in range(copies):
                     if question.answers:
                         kind = "human_pos" if human else "squad"
-                        self._add_answerable(paragraph.text, question, index, pool, kind)
+                        self._add_answerable(paragraph.text, question, index, pool, kind, self.mix.hard_share)
                     else:
                         self._add_unanswerable(paragraph.text, question, "human_neg")
 
     def _add_answerable(
-        self, text: str, question: Question, index: WindowIndex, pool: dict[str, list[str]], kind: str
+        self, text: str, question: Question, index: WindowIndex, pool: dict[str, list[str]], kind: str, hard: float
     ) -> None:
         positive = self.add_positive(text, question, kind)
-        if self.rng.random() < self.mix.hard_share:
+        if self.rng.random() < hard:
             negative = index.hard_negative(question, self.rng)
             if negative:
                 self.add_negative(question.text, negative, "hard_window", positive.group)
@@ -488,7 +489,8 @@ class _Builder:
                         continue
                     # The other articles tell the same in other words; only a name or figure can be searched for there.
                     brief = len(question.consensus()[0].split()) <= 4
-                    self._add_answerable(paragraph.text, question, all_windows if brief else own, pool, "news")
+                    windows = all_windows if brief else own
+                    self._add_answerable(paragraph.text, question, windows, pool, "news", self.mix.news_hard_share)
 
     def add_qamr(self, sentences: list[Paragraph]) -> None:
         index = WindowIndex([s.text for s in sentences])

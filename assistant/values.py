@@ -1,4 +1,7 @@
-"""Text -> the numbers and the days it states, however they are written. English only."""
+"""Text -> the numbers and the days it states, however they are written, and whether two texts state different ones.
+
+English only.
+"""
 
 from __future__ import annotations
 
@@ -160,3 +163,45 @@ def _day(match: re.Match[str]) -> Day | None:
         next(i for i, name in enumerate(_MONTHS, 1) if name.startswith(month[:3])) if month else None,
         int(day) if day else None,
     )
+
+
+# -- contradiction -------------------------------------------------------------------------------------------------
+
+_WORD = re.compile(r"[a-z]+|[^\w\s.,;:()'\"-]")
+_ROUGH = frozenset(
+    """about around roughly nearly almost approximately some circa more less fewer over under above below least most up
+    than to between""".split()
+)
+_SAY_NOTHING = frozenset("a an the of in on at and was were is are".split())
+
+
+def contradict(one: str, other: str) -> bool:
+    """Whether both state one day, or one figure of one unit, and these cannot both be right.
+
+    A coarser day ("2025") does not contradict a finer one within it, nor a rounded figure the exact one. Texts with
+    several figures, of different units, or with a word of approximation contradict nothing: where this errs, it is
+    silent.
+    """
+    dated, dated_too = days(one), days(other)
+    if dated or dated_too:
+        return len(dated) == len(dated_too) == 1 and _different(dated[0], dated_too[0])
+    counted, counted_too = numbers(one), numbers(other)
+    if len(counted) != 1 or len(counted_too) != 1:
+        return False
+    unit, unit_too = (set(_WORD.findall(_NUMBER.sub(" ", text).lower())) - _SAY_NOTHING for text in (one, other))
+    if (unit | unit_too) & _ROUGH or not (unit <= unit_too or unit_too <= unit):
+        return False
+    if ("%" in unit) != ("%" in unit_too):
+        return False
+    a, b = counted[0].value, counted_too[0].value
+    return abs(a - b) > max(_coarseness(a), _coarseness(b)) / 2
+
+
+def _different(one: Day, other: Day) -> bool:
+    pairs = ((one.year, other.year), (one.month, other.month), (one.day, other.day))
+    return any(a is not None and b is not None and a != b for a, b in pairs)
+
+
+def _coarseness(value: Decimal) -> Decimal:
+    """The place of its last digit that is not 0: of 56,200 it is 100."""
+    return Decimal(1).scaleb(int(value.normalize().as_tuple().exponent)) if value else Decimal(1)
