@@ -14,6 +14,7 @@ from pathlib import Path
 
 from assistant.errors import ArticleSkipped, ArticleUnreadable, SourceMissing
 from assistant.schema import Article
+from assistant.sources.apart import draft_apart
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import Draft, to_article
 from assistant.sources.epub import parse_epub
@@ -194,8 +195,8 @@ def _inside(root: Path, path: Path) -> bool:
         return False
 
 
-def parse(item: FileItem, raw: bytes) -> Article:
-    """The article in a file. Raises ArticleUnreadable with the reason."""
+def parse(item: FileItem, raw: bytes, draft: Callable[[str, bytes], Draft] = draft_apart) -> Article:
+    """The article in a file, as `draft` understands (suffix, bytes). Raises ArticleUnreadable with the reason."""
     if not raw.strip():
         raise ArticleSkipped("empty")
-    return to_article(PARSERS[item.path.suffix.lower()](raw), item.article_id, item.location)
+    return to_article(draft(item.path.suffix.lower(), raw), item.article_id, item.location)

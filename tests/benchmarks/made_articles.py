@@ -14,9 +14,13 @@ _ENDINGS = "berg dorf falk haven holm lind mark rode stad strand thal vik wald w
 _BEGINNINGS = "Al Bran Cor Dun Esk Fal Gar Hol Ims Kel Lor Mon Nor Or Pell Ro Sel Tan Ur Vell Wen".split()
 _WHO = """the council|the harbour master|the ministry of transport|a court|the union of nurses|the opposition|the central
 bank|a group of engineers|the museum|the largest employer|the regulator|the fire service|the university|a panel of
-historians|the railway|the fishing fleet|the school board|the water company|the orchestra|the observatory""".replace("\n", " ").split("|")
+historians|the railway|the fishing fleet|the school board|the water company|the orchestra|the observatory""".replace(
+    "\n", " "
+).split("|")
 _DID = """approved|rejected|postponed|inspected|bought|sold|praised|criticised|announced|cancelled|repaired|financed|
-investigated|opened|closed|renamed|doubled|cut|defended|explained|measured|planned|published|reviewed|signed""".replace("\n", "").split("|")
+investigated|opened|closed|renamed|doubled|cut|defended|explained|measured|planned|published|reviewed|signed""".replace(
+    "\n", ""
+).split("|")
 _WHAT = """a bridge|the new timetable|a loan|a report on noise|the ferry line|two hundred flats|the budget|a treaty|the power
 station|a collection of clocks|the price of water|an archive of letters|a warehouse|the tram depot|a vaccine trial|the
 old customs house|a fleet of buses|the wind farm|a tunnel|the grain store|the concert hall|a chip factory|the dam|the
@@ -26,7 +30,9 @@ rain|at a cost of {n} million crowns|for {n} years|with {n} votes to {m}|on {n} 
 quarter|as {name} had predicted|together with {name}|under the law of {y}|in spite of {name}|since {y}|within {n} days|
 against the advice of {name}|following an audit by {name}|to the surprise of {name}""".replace("\n", " ").split("|")
 _SAID = """“{S},” said {name}|{name} said that {s}|According to {name}, {s}|{S}, a spokesman for {place} said|In {place}, {s}|
-On {day}, {s}|{S}, although {t}|{S}, and {t}|While {t}, {s}|{S}; {t}|Asked about {place}, {name} said that {s}""".replace("\n", " ").split("|")
+On {day}, {s}|{S}, although {t}|{S}, and {t}|While {t}, {s}|{S}; {t}|Asked about {place}, {name} said that {s}""".replace(
+    "\n", " "
+).split("|")
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 
 
@@ -88,4 +94,7 @@ def _written(number: int, title: str, author: str, day: dt.date, paragraphs: lis
         return "txt", f"{title}\n\nBy {author}\n\n{day}\n\n" + "\n\n".join(paragraphs) + "\n"
     body = "".join(f"<p>{paragraph}</p>\n" for paragraph in paragraphs)
     head = f'<title>{title}</title><meta name="author" content="{author}"><meta name="date" content="{day}">'
-    return "html", f"<!doctype html><html lang='en'><head>{head}</head><body><article><h1>{title}</h1>{body}</article></body></html>\n"
+    return (
+        "html",
+        f"<!doctype html><html lang='en'><head>{head}</head><body><article><h1>{title}</h1>{body}</article></body></html>\n",
+    )
