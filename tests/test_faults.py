@@ -1,3 +1,4 @@
+# ruff: noqa: F811 - fixtures of test_web
 """Bytes, folders and lists made to break a sync -> one line each, while the other articles are read.
 
 Where each fault of the issue is tested; those below are this module's, "full" ones only with `make test FULL=1`.
@@ -34,7 +35,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def told(report: SyncReport) -> dict[str, str]:
     found = {o.location: o.reason for o in report.outcomes if o.what in ("failed", "skipped")}
     assert all(reason and "\n" not in reason and len(reason) < 300 for reason in found.values())
     return found
+
+
+@pytest.fixture
+def deep(corpus: Path) -> Iterator[Path]:
+    """The small corpus, for folders that are deeper than pytest could remove."""
+    yield corpus
+    subprocess.run(["rm", "-rf", str(corpus)], check=True)  # noqa: S607
 
 
 # -- parsers -----------------------------------------------------------------------------------------------------
@@ -160,8 +168,8 @@ def test_a_hundred_thousand_tiny_files_have_an_outcome_each(open_assistant: Open
     assert again.count("unchanged") == 1_003
 
 
-def test_folders_nested_deeper_than_the_stack_are_read(open_assistant: Open, corpus: Path) -> None:
-    folder = corpus
+def test_folders_nested_deeper_than_the_stack_are_read(open_assistant: Open, deep: Path) -> None:
+    folder = deep
     for _ in range(1_500):
         folder = folder / "a"
         folder.mkdir()
@@ -171,8 +179,8 @@ def test_folders_nested_deeper_than_the_stack_are_read(open_assistant: Open, cor
     assert open_assistant().sync().count("added") == 4
 
 
-def test_a_path_too_long_to_open_costs_no_other_article(open_assistant: Open, corpus: Path) -> None:
-    here = os.open(corpus, os.O_RDONLY)
+def test_a_path_too_long_to_open_costs_no_other_article(open_assistant: Open, deep: Path) -> None:
+    here = os.open(deep, os.O_RDONLY)
     for _ in range(25):
         os.mkdir("d" * 200, dir_fd=here)
         inner = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
@@ -251,7 +259,7 @@ def test_huge_cells_and_columns_cost_their_rows_alone(open_assistant: Open, tmp_
 # -- the web ----------------------------------------------------------------------------------------------------
 
 
-def test_a_body_without_end_is_cut_off_with_the_limit(fetcher: Web, site: Site) -> None:  # noqa: F811
+def test_a_body_without_end_is_cut_off_with_the_limit(fetcher: Web, site: Site) -> None:
     def endless(handler) -> None:
         handler.send_response(200)
         handler.end_headers()
@@ -265,7 +273,7 @@ def test_a_body_without_end_is_cut_off_with_the_limit(fetcher: Web, site: Site) 
 def test_a_page_whose_parser_never_ends_is_left_and_the_others_are_read(
     index: Index,
     site: Site,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(apart, "SECONDS_LIMIT", 5.0)
     endless = site.put("/a", ENDLESS, "text/markdown")
@@ -274,7 +282,7 @@ def test_a_page_whose_parser_never_ends_is_left_and_the_others_are_read(
     assert report.count("added") == 1
 
 
-def test_sitemaps_in_a_circle_end_and_their_pages_are_read(index: Index, site: Site) -> None:  # noqa: F811
+def test_sitemaps_in_a_circle_end_and_their_pages_are_read(index: Index, site: Site) -> None:
     article = site.put("/a", page(FIRST))
     whole = site.put("/map", f"<urlset><url><loc>{article}</loc></url></urlset>", "application/xml")
     circle = f"{site.url}/index"
