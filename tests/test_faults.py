@@ -19,9 +19,9 @@ Where each fault of the issue is tested; those below are this module's, "full" o
 | a parser that never ends, crashes, or outlives its sync | here |
 | 100 MB of one line, a line just below the limit | here, full |
 | 100,000 tiny files; folders nested 1,500 deep, paths too long | here, full; here |
-| front matter of 50 MB; front matter that names paths | here |
+| front matter of 50 MB; front matter that names paths | here, full; here |
 | a mail of 10,000 parts, side by side and nested; headers | here |
-| a cell of 40 MB, 50,000 columns | here |
+| a cell of 40 MB, 50,000 columns | here, full |
 | texts that keep the sentence splitter busy | here |
 | a body without end; a feed of 100,000 entries (full); sitemaps in a circle | here |
 """
@@ -202,6 +202,7 @@ def test_a_socket_in_a_folder_is_passed_over(
     assert told(report) == {"s.txt": "not a regular file"}
 
 
+@pytest.mark.full
 def test_front_matter_of_fifty_megabytes_is_refused(open_assistant: Open, corpus: Path) -> None:
     (corpus / "closed.md").write_bytes(b"---\n" + b"key: value\n" * 4_000_000 + b"---\nwords\n")
     (corpus / "open.md").write_bytes(b"---\n" + b"key: value\n" * 4_000_000)
@@ -243,6 +244,7 @@ def test_a_mail_of_ten_thousand_parts_is_read_or_one_line(raw: bytes, monkeypatc
         assert "\n" not in str(error)  # noqa: PT017
 
 
+@pytest.mark.full
 def test_huge_cells_and_columns_cost_their_rows_alone(open_assistant: Open, tmp_path: Path) -> None:
     wide = ",".join(f"c{i}" for i in range(50_000))
     (tmp_path / "cell.csv").write_text(
