@@ -16,7 +16,7 @@ from assistant.calibration import Calibration, logistic
 from assistant.questions import anchors, wanted
 from assistant.schema import Answer, Article, Citation, Disagreement, Hit, Span
 from assistant.splitting import widen
-from assistant.values import contradict
+from assistant.values import contradict, states
 from assistant.words import content_words, stem, words
 
 MOST_CITATIONS = 3
@@ -221,16 +221,12 @@ def _contradicting(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidenc
             contradict(best.span.text, words)
             and not other.unmentioned
             and other.near >= max(best.near, _MOSTLY)
-            and not _tells(own, words)
-            and not _tells(other.hit.article.text, best.span.text)
+            and not states(own, words)
+            and not states(other.hit.article.text, best.span.text)
             and all(contradict(e.span.text, words) for e in found)
         ):
             found.append(other)
     return found
-
-
-def _tells(text: str, value: str) -> bool:
-    return re.search(rf"(?<![\w.,]){re.escape(value)}(?!\w|[.,]\d)", text) is not None
 
 
 def _disagreements(chosen: Sequence[Evidence], cited: int, sentences: Sentences) -> tuple[Disagreement, ...]:

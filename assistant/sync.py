@@ -234,6 +234,7 @@ def synchronise(
         finally:
             catalog.close()
             web.close()
+            sources.end_parsing()
 
 
 def _named(chosen: Sequence[Named], mapping: Mapping[str, str], *, allow_private: bool) -> list[Source]:
@@ -546,13 +547,19 @@ class _Run:
         try:
             if key == sources.GIVEN:
                 return sources.given_listing(selection.given)
-            return sources.listing(source, self._web)
+            return self._not_empty(source, sources.listing(source, self._web))
         except SourceMissing as error:
             needed = key == CORPUS and selection.corpus_needed
             if needed or (not source.on_the_web and key not in selection.remembered):
                 raise
             self._plan_missing(source, error, selection, plan)
             return None
+
+    def _not_empty(self, source: Source, listing: sources.Listing) -> sources.Listing:
+        """Raises SourceMissing for a folder that had articles and holds nothing now."""
+        if listing.kind == "folder" and not listing.found and len(self._catalog.known(source.key, self._current)) > 1:
+            raise SourceMissing(f"{source.place} is empty now")
+        return listing
 
     def _plan_missing(self, source: Source, error: SourceMissing, selection: _Selection, plan: _Plan) -> None:
         key, path = source.key, Path(source.place)
@@ -567,7 +574,7 @@ class _Run:
             self._remove(key, known, plan)
             plan.forgotten.add(key)
         else:
-            # An unmounted folder must not empty the index.
+            # A disk that is not mounted, and the empty folder that it leaves, must not empty the index.
             drop = "its articles stay; put it back, or name another: --corpus DIR"
             if key != CORPUS:
                 drop = f"its articles stay; to remove them type: assistant sync --forget {shlex.quote(source.place)}"

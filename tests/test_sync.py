@@ -337,6 +337,28 @@ def test_a_corpus_that_is_gone_is_an_error_and_empties_nothing(
     assert len(assistant.articles()) == 3
 
 
+def test_a_folder_that_is_empty_all_at_once_keeps_its_articles(
+    open_assistant: Callable[..., Assistant], tmp_path: Path
+) -> None:
+    assistant = open_assistant()
+    folder, aside = tmp_path / "disk", tmp_path / "aside"
+    for name in ("a", "b"):
+        write_article(folder / f"{name}.md", f"News {name}", "Post", "2024-01-01", f"The lamp {name} was lit in Vell.")
+    assistant.sync([folder])
+    folder.rename(aside)
+    folder.mkdir()
+    report = assistant.sync([folder])
+    [failed] = [outcome for outcome in report.outcomes if outcome.what == "failed"]
+    assert (
+        failed.reason
+        == f"{folder} is empty now; its articles stay; to remove them type: assistant sync --forget {folder}"
+    )
+    assert len(assistant.articles()) == 2
+    folder.rmdir()
+    aside.rename(folder)
+    assert counts(assistant.sync([folder])) == {"unchanged": 2}
+
+
 def sync_by_hand(folder: IndexFolder, corpus: Path, **options: Any) -> SyncReport:
     return synchronise(folder, WordEmbedder(), corpus=corpus, passage_words=90, overlap_words=25, **options)
 
