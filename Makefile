@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 help:
 	@echo "make chat     set up, index the corpus, open the chat page"
-	@echo "make test     set up, run the tests"
+	@echo "make test     set up, run the tests; all of them, the slow ones too: make test FULL=1"
 	@echo "make check    set up, run ruff and mypy"
 	@echo "make install  set up only"
 	@echo "make clean    remove .venv, caches and the index (it can be made again)"
@@ -18,7 +18,7 @@ chat: .venv/ready
 	$(BIN)/assistant chat --open --port $(PORT)
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(if $(FULL),-m "")
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from assistant.calibration import Calibration, logistic
 from assistant.questions import anchors, wanted
 from assistant.schema import Answer, Article, Citation, Disagreement, Hit, Span
 from assistant.splitting import widen
-from assistant.values import contradict
+from assistant.values import contradict, numbers, states
 from assistant.words import content_words, stem, words
 
 MOST_CITATIONS = 3
@@ -170,7 +170,7 @@ def _likeliest_wording(evidence: Sequence[Evidence]) -> Evidence:
     """
     said: dict[tuple[str, ...], dict[str, tuple[float, Evidence]]] = {}
     for e in evidence:
-        for span in (e.span, *e.span.others):
+        for span in (e.span, *(other for other in e.span.others if not _loses_the_figure(other, e.span))):
             read = replace(e, span=span)
             passages = said.setdefault(_normalised(span.text), {})
             likely = logistic(_RANKING_BIAS + read.rank)
@@ -182,6 +182,12 @@ def _likeliest_wording(evidence: Sequence[Evidence]) -> Evidence:
         return sum(sorted((likely for likely, _ in found.values()), reverse=True)[:_ADD_UP])
 
     return max(max(said.values(), key=total).values(), key=lambda pair: pair[0])[1]
+
+
+def _loses_the_figure(part: Span, whole: Span) -> bool:
+    """Whether it is the unit of a figure alone: "crowns", in which all sources agree that disagree about how many."""
+    inside = whole.start <= part.start and part.end <= whole.end
+    return inside and bool(numbers(whole.text)) and not numbers(part.text)
 
 
 def _same_elsewhere(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidence]:
@@ -221,16 +227,12 @@ def _contradicting(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidenc
             contradict(best.span.text, words)
             and not other.unmentioned
             and other.near >= max(best.near, _MOSTLY)
-            and not _tells(own, words)
-            and not _tells(other.hit.article.text, best.span.text)
+            and not states(own, words)
+            and not states(other.hit.article.text, best.span.text)
             and all(contradict(e.span.text, words) for e in found)
         ):
             found.append(other)
     return found
-
-
-def _tells(text: str, value: str) -> bool:
-    return re.search(rf"(?<![\w.,]){re.escape(value)}(?!\w|[.,]\d)", text) is not None
 
 
 def _disagreements(chosen: Sequence[Evidence], cited: int, sentences: Sentences) -> tuple[Disagreement, ...]:

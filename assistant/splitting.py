@@ -13,13 +13,15 @@ from collections.abc import Callable
 
 from assistant.schema import Article, Passage, Split
 
-SPLITTER_VERSION = "3"
+SPLITTER_VERSION = "4"
 """Recorded in the index: raise it when the same article would be split differently."""
 
 _UNIT = re.compile(r"\w+|[^\w\s]")
 _SPACE = re.compile(r"\s*")
 _SENTENCE_LIMIT = 2_000
 """Characters; a longer "sentence" is a table or a list without full stops and is cut at spaces."""
+_PUNCTUATION = re.compile(r"[^\w\s](?:\s?[^\w\s]){39,}")
+"""A row of forty marks or more is a line or a leader. Punkt looks at each pair of them: a thousand took it minutes."""
 # Behind a title or an initial the sentence goes on, and so it does where the next one would open in lower case:
 # Punkt, without a list of abbreviations, made a sentence of "Mr." and cut "at 5 p.m. on Friday".
 _GOES_ON = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Gen|Gov|Sen|Rep|Col|Lt|Capt|Sgt|Rev)|(?<![.\w])[A-Z])\.\s*$")
@@ -41,10 +43,14 @@ class Splitter:
         )
 
     def split(self, article: Article) -> Split:
-        sentences = self._sentence_spans(article.text)
+        # Of the same length, so that its offsets are those of the text.
+        text = _PUNCTUATION.sub(
+            lambda row: ("x" * 7 + " ") * (len(row[0]) // 8) + "x" * (len(row[0]) % 8), article.text
+        )
+        sentences = self._sentence_spans(text)
         passages: list[tuple[int, int]] = []
-        for start, end in prose_stretches(article.text):
-            for span in self._passage_spans(article.text[start:end]):
+        for start, end in prose_stretches(text):
+            for span in self._passage_spans(text[start:end]):
                 widened = widen(sentences, start + span[0], start + span[1])
                 if passages and widened[1] <= passages[-1][1]:
                     continue
@@ -89,7 +95,10 @@ def _headings_moved_on(
         start = min([begin, *carried])
         first, behind = bisect.bisect_left(starts, start), bisect.bisect_left(starts, end)
         carried = []
-        while number < len(passages) and behind > first and _is_heading(text, sentences[behind - 1]):
+        # Two at most: in a text of short lines only, all of them look like headings.
+        while (
+            number < len(passages) and behind > first and len(carried) < 2 and _is_heading(text, sentences[behind - 1])
+        ):
             behind -= 1
             carried.append(starts[behind])
         if behind > first:
@@ -107,7 +116,8 @@ def _joined(sentences: list[str]) -> list[str]:
     """Sentences with those put together that were cut at an abbreviation."""
     joined: list[str] = []
     for sentence in sentences:
-        if joined and (_GOES_ON.search(joined[-1]) or sentence[:1].islower()):
+        # Looked for at the end alone: "Mr. Mr. Mr. …" becomes one sentence, and all of it would be searched each time.
+        if joined and (_GOES_ON.search(joined[-1], max(len(joined[-1]) - 40, 0)) or sentence[:1].islower()):
             joined[-1] += sentence
         else:
             joined.append(sentence)

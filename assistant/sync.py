@@ -244,6 +244,7 @@ def synchronise(
         finally:
             catalog.close()
             web.close()
+            sources.end_parsing()
 
 
 def _named(chosen: Sequence[Named], mapping: Mapping[str, str], *, allow_private: bool) -> list[Source]:

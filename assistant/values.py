@@ -179,8 +179,8 @@ def contradict(one: str, other: str) -> bool:
     """Whether both state one day, or one figure of one unit, and these cannot both be right.
 
     A coarser day ("2025") does not contradict a finer one within it, nor a rounded figure the exact one. Texts with
-    several figures, of different units, or with a word of approximation contradict nothing: where this errs, it is
-    silent.
+    several figures, of different units, or with a word of approximation contradict nothing, nor does a figure that
+    leaves its unit out: where this errs, it is silent.
     """
     dated, dated_too = days(one), days(other)
     if dated or dated_too:
@@ -188,13 +188,26 @@ def contradict(one: str, other: str) -> bool:
     counted, counted_too = numbers(one), numbers(other)
     if len(counted) != 1 or len(counted_too) != 1:
         return False
-    unit, unit_too = (set(_WORD.findall(_NUMBER.sub(" ", text).lower())) - _SAY_NOTHING for text in (one, other))
-    if (unit | unit_too) & _ROUGH or not (unit <= unit_too or unit_too <= unit):
-        return False
-    if ("%" in unit) != ("%" in unit_too):
+    unit = _unit(one)
+    if unit != _unit(other) or unit & _ROUGH:
         return False
     a, b = counted[0].value, counted_too[0].value
     return abs(a - b) > max(_coarseness(a), _coarseness(b)) / 2
+
+
+def states(text: str, value: str) -> bool:
+    """Whether a text states each day and figure of a value, in whatever form it writes them."""
+    wanted_days, wanted = days(value), {figure.value for figure in numbers(value)}
+    if wanted_days:
+        stated = days(text)
+        return all(any(day.is_told_by(other) for other in stated) for day in wanted_days)
+    return wanted <= {figure.value for figure in numbers(text)}
+
+
+def _unit(text: str) -> set[str]:
+    """The words beside a figure, that of percentages as a sign."""
+    beside = re.sub(r"\bper ?cent\b", "%", _NUMBER.sub(" ", text).lower())
+    return set(_WORD.findall(beside)) - _SAY_NOTHING
 
 
 def _different(one: Day, other: Day) -> bool:

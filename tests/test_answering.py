@@ -257,3 +257,13 @@ def test_every_value_is_told_once() -> None:
     assert given_.short == "12 million crowns"
     assert [d.value for d in given_.disagreements] == ["14 million crowns", "16 million crowns"]
     assert [d.citation.number for d in given_.disagreements] == [4, 5]
+
+
+def test_the_unit_in_which_sources_agree_is_not_the_answer() -> None:
+    def read(article: Article, figure: str, score: float) -> tuple[Hit, Span]:
+        unit = span(article, "crowns", score - 1)
+        return hit(article), replace(span(article, f"{figure} crowns", score), others=(unit,))
+
+    given_ = answer(HOW_MUCH, [read(CHEAP, "12 million", 9.0), read(COSTLY, "14 million", 8.0)], COST)
+    assert given_.short == "12 million crowns"
+    assert [d.value for d in given_.disagreements] == ["14 million crowns"]

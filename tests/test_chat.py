@@ -16,10 +16,10 @@ from markdown_it import MarkdownIt
 
 from assistant.chat.examples import example_questions
 from assistant.chat.export import as_json, markdown, query_string
-from assistant.chat.markup import age_of, conversation_markup, evidence_markup, reply_markup
+from assistant.chat.markup import age_of, conversation_markup, evidence_markup, pending_markup, reply_markup
 from assistant.chat.past import put_away
 from assistant.chat.turns import ShownTurn, from_browser, history, to_browser
-from assistant.schema import Answer, Article, Citation, Hit, Passage
+from assistant.schema import Answer, Article, Citation, Disagreement, Hit, Passage
 from assistant.server import BODY_LIMIT
 
 
@@ -80,12 +80,15 @@ def test_article_text_never_becomes_markup() -> None:
     for markup in (
         evidence_markup(answer),
         reply_markup(answer),
-        conversation_markup([turn], HOSTILE, can_save=True),
+        conversation_markup([turn], can_save=True),
+        pending_markup(HOSTILE),
     ):
         elements = Elements(markup)
         assert {tag for tag, _ in elements.tags} <= {
             "a",
             "article",
+            "b",
+            "br",
             "button",
             "details",
             "div",
@@ -112,6 +115,49 @@ def test_an_abstention_looks_different_and_shows_the_nearest_passages() -> None:
     assert "silent" in reply_markup(silent)
     assert "silent" not in reply_markup(answered)
     assert "One. Two is here." in evidence_markup(silent)
+
+
+def test_sources_that_disagree_stand_in_a_table_and_open_like_the_cited_ones() -> None:
+    first = Article("a", "Toll", "It cost 12 million.", "Stone", published=date(2024, 3, 1))
+    other = Article("b", "<b>Toll</b>", "It <i>cost</i> 15 million.", "Lamp <br>", published=date(2025, 6, 1))
+    against = Disagreement("15 million", Citation(2, other, other.text, 0, len(other.text), 2.0))
+    answer = Answer(
+        "q", "q", "12 million", f"{first.text} [1]", False, "", 0.9, (Citation(1, first, first.text, 0, 19, 3.0),),
+        disagreements=(against,),
+    )  # fmt: skip
+    table = Elements(reply_markup(answer, today=date(2025, 6, 15)))
+    rows = table.text.split("The sources disagree")[1]
+    assert (
+        "ValueOutletDateSource12 millionStone2024-03-01 (15 months ago)[1]15 millionLamp <br>2025-06-01 (2 weeks ago)[2]"
+        in rows
+    )
+    assert ("button", "2") in [(tag, attributes.get("data-cite")) for tag, attributes in table.tags]
+    assert {tag for tag, _ in table.tags}.isdisjoint({"i", "br"})
+    evidence = Elements(evidence_markup(answer))
+    assert [attributes["data-number"] for tag, attributes in evidence.tags if tag == "article"] == ["1", "2"]
+    exported = markdown(ShownTurn("q", {}, answer))
+    assert "| 15 million[^2] | Lamp \\<br\\> | 2025-06-01 |" in exported
+    assert "[^2]: " in exported
+
+
+def test_the_words_that_answer_stand_out_in_their_sentence() -> None:
+    answer = replace(answer_from("A & B won.", "A & B won."), short="A & B")
+    assert "<b>A &amp; B</b> won." in reply_markup(answer)
+    assert "<mark><b>A &amp; B</b> won.</mark>" in evidence_markup(answer)
+
+
+def test_an_undated_article_has_the_age_of_its_last_edit() -> None:
+    edited = answer_from("One.", "One.", updated=date(2025, 6, 5))
+    assert "edited 10 days ago" in reply_markup(edited, today=date(2025, 6, 15))
+    assert "no date" in reply_markup(answer_from("One.", "One."), today=date(2025, 6, 15))
+
+
+def test_a_nearest_passage_is_told_by_its_beginning() -> None:
+    answered = answer_from("word " * 100, "word")
+    silent = Answer("q", "q", None, "The articles do not answer this: no.", True, "no", 0.1, (), answered.hits)
+    told = Elements(reply_markup(silent)).text
+    assert "word word" in told
+    assert 100 < told.count("word ") * 5 < 200
 
 
 def test_a_completed_follow_up_is_shown_as_it_was_asked() -> None:
@@ -154,7 +200,9 @@ def test_a_conversation_comes_back_from_the_browser_as_it_was_shown(open_assista
         assert silent.answer
         assert silent.answer.hits
         failed = ShownTurn("???", {}, None, "there is no question")
-        turns = [answered, silent, failed]
+        against = Disagreement("Ida Holm", replace(answered.answer.citations[0], number=9))
+        contradicted = replace(answered, answer=replace(answered.answer, disagreements=(against,)))
+        turns = [answered, silent, failed, contradicted]
         values = json.loads(json.dumps(to_browser(turns)))
         assert conversation_markup(from_browser(values, assistant)) == conversation_markup(turns)
         assert history(from_browser(values, assistant)) == history(turns)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -15,19 +18,13 @@ from conftest import HOSTILE, ROOT, write_article
 from test_chat import Elements, answer_from
 
 from assistant import Assistant, Settings
-from assistant.chat.articles import (
-    add_address,
-    add_files,
-    folder_of,
-    found,
-    outcomes_markup,
-    remove_files,
-    table_markup,
-)
+from assistant.chat.adding import add_address, add_files, added, folder_of, outcomes_markup, remove
+from assistant.chat.articles import about_markup, found, table_markup
 from assistant.chat.charts import by_outlet, over_time
 from assistant.chat.feedback import NothingExpected, Verdict, file_of, save_case
 from assistant.chat.regression import run_file
 from assistant.chat.turns import ShownTurn
+from assistant.chat.work import Work
 from assistant.errors import AssistantError, InvalidCases
 from assistant.evaluation.cases import load_cases
 from assistant.schema import Article, Turn
@@ -115,7 +112,7 @@ def test_an_added_file_answers_stays_and_can_be_removed(
     # A sync that names nothing keeps them: their folder is remembered.
     assistant.sync()
     assert len(assistant.articles()) == 4
-    remove_files(assistant, ["tram.md", "picture.png", "../index/CURRENT"], quiet)
+    remove(assistant, ["tram.md", "picture.png", "../index/CURRENT"], quiet)
     assert len(assistant.articles()) == 3
     assert list(folder_of(assistant).iterdir()) == []
     assert assistant.indexed
@@ -144,6 +141,46 @@ def test_only_addresses_on_the_web_are_added(open_assistant: Callable[..., Assis
     else:
         assert {outcome.what for outcome in report.outcomes} <= {"failed", "skipped"}
     assert len(assistant.articles()) == 3
+
+
+def test_an_added_address_is_listed_with_its_age_and_can_be_removed(open_assistant: Callable[..., Assistant]) -> None:
+    assistant = open_assistant()
+    assistant.sync()
+    with serving(
+        "<html><title>Tram</title><article><p>The tram of Vell was paid for by Ida Holm.</p></article>"
+    ) as page:
+        assistant.sync([page], allow_private=True)
+        assert len(assistant.articles()) == 4
+        assert page in added(assistant)
+        assert f"<li>{page} <span class='age'>page, 1 article, read today" in about_markup(assistant, [])
+        report = remove(assistant, [page, "https://another.example/"], quiet)
+    assert [(outcome.what, outcome.location) for outcome in report.outcomes] == [("removed", page)]
+    assert len(assistant.articles()) == 3
+    assert added(assistant) == []
+
+
+@contextlib.contextmanager
+def serving(body: str) -> Iterator[str]:
+    """The address of a page on this machine."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/page" else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(body.encode() if self.path == "/page" else b"")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: the test's output stays clean."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/page"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_added_files_are_kept_beside_the_index_and_never_in_a_cache(
@@ -229,7 +266,7 @@ def test_a_run_names_its_failures_and_what_has_changed_since_the_kept_one(
         ]
         path = tmp_path / "cases.yaml"
         path.write_text(yaml.safe_dump(cases), encoding="utf-8")
-        return run_file(assistant, path, keep=keep, progress=lambda done, total: None)
+        return run_file(assistant, path, Work("stopped"), keep=keep)
 
     markup = run_with("Who opened the bridge over the Orve?", "Mara Lind", keep=True)
     assert "2 of 2 right" in markup

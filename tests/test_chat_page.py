@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,16 +41,35 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
+SIZE = {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def profile(browser: Any, address: str) -> Iterator[Any]:
+    """A browser that has gradio's scripts already: fetching and compiling them took half of each test."""
+    context = browser.new_context(viewport=SIZE)
+    # What it keeps of one test is all that another could find: a new page forgets it, a reload does not.
+    context.add_init_script("if (!sessionStorage.known) { localStorage.clear(); sessionStorage.known = 1; }")
+    page = context.new_page()
+    page.goto(address)
+    ready(page)
+    page.close()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
-    """Opens the page in a browser that knows nothing yet; in the end there was no console error and no way out."""
+def visit(browser: Any, profile: Any, address: str) -> Iterator[Callable[..., Any]]:
+    """Opens the page in a browser that knows of no conversation; in the end there was no console error and no way out."""
     wrong: list[str] = []
-    contexts = []
+    pages, contexts = [], []
 
     def visit_(path: str = "", **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
+        context = browser.new_context(**{"viewport": SIZE, **options}) if options else profile
+        if options:
+            contexts.append(context)
         page = context.new_page()
+        pages.append(page)
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: wrong.append(request.url) if _leaves(request.url) else None)
@@ -60,8 +78,8 @@ def visit(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
         return page
 
     yield visit_
-    for context in contexts:
-        context.close()
+    for opened in (*pages, *contexts):
+        opened.close()
     assert wrong == []
 
 
@@ -75,9 +93,10 @@ def _leaves(url: str) -> bool:
 
 
 def ready(page: Any) -> None:
-    """Until the conversation is there, or what stands where there is none."""
+    """Until the page's load event has put everything where it was: what is measured before that still moves."""
     page.locator("#conversation .welcome, #conversation .turn").first.wait_for(timeout=60_000)
     page.locator("textarea").first.wait_for()
+    page.wait_for_function("document.body.ariaBusy === 'false'", timeout=60_000)
 
 
 def ask(page: Any, question: str) -> Any:
@@ -98,26 +117,23 @@ def evidence(page: Any) -> Any:
     return page.locator("#evidence .body")
 
 
+MARK_IN_VIEW = """() => {
+    const body = document.querySelector('#evidence .body').getBoundingClientRect();
+    const mark = document.querySelector('#evidence mark').getBoundingClientRect();
+    const head = document.querySelector('#evidence header').getBoundingClientRect();
+    return mark.top >= head.bottom - 1 && mark.top < body.bottom && mark.top < window.innerHeight;
+}"""
+
+
 def mark_in_view(page: Any) -> bool:
-    return bool(
-        page.evaluate(
-            """() => {
-                const body = document.querySelector('#evidence .body').getBoundingClientRect();
-                const mark = document.querySelector('#evidence mark').getBoundingClientRect();
-                const head = document.querySelector('#evidence header').getBoundingClientRect();
-                return mark.top >= head.bottom - 1 && mark.top < body.bottom && mark.top < window.innerHeight;
-            }"""
-        )
-    )
+    return bool(page.evaluate(MARK_IN_VIEW))
 
 
 # -- asking and checking ---------------------------------------------------------------------------------------------
 
 
 def test_the_second_citation_opens_its_article_at_the_marked_quote(page: Any) -> None:
-    started = time.perf_counter()
     turn = ask(page, JAC)
-    assert time.perf_counter() - started < 5
     assert turn.locator(".short").inner_text() == "Maextro"
     assert "Maextro" in evidence(page).locator("mark").inner_text()
     first = evidence(page).locator("h3").inner_text()
@@ -153,7 +169,9 @@ def test_an_answer_moves_nothing(page: Any) -> None:
     places = "['#question', '#evidence .panel', '#filters'].map((s) => document.querySelector(s).getBoundingClientRect().top)"
     before = page.evaluate(places)
     ask(page, JAC)
-    page.wait_for_timeout(300)
+    evidence(page).locator("mark").wait_for()
+    # Two frames on, whatever the answer made the browser lay out is laid out.
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert page.evaluate(places) == before
     assert page.evaluate("window.moved") < 0.02
 
@@ -183,6 +201,24 @@ def test_bad_questions_get_a_line_and_the_page_stays_usable(page: Any) -> None:
     assert ask(page, JAC).locator(".short").inner_text() == "Maextro"
 
 
+def test_a_stopped_question_outlives_a_reload_and_is_asked_again(page: Any) -> None:
+    # Clicked as soon as it is there: no test could be sure to come before the answer otherwise.
+    page.evaluate(
+        "new MutationObserver(() => document.querySelector('#conversation [data-stop]')?.click())"
+        ".observe(document.querySelector('#conversation'), { childList: true, subtree: true })"
+    )
+    assert "Stopped before" in ask(page, JAC).inner_text()
+    page.locator("#question textarea").fill("half a quest")
+    page.reload()
+    ready(page)
+    assert page.locator("#question textarea").input_value() == "half a quest"
+    page.get_by_role("button", name="Ask again").click()
+    page.locator("#conversation .short").wait_for()
+    assert replies(page).count() == 1
+    assert page.locator("#conversation .short").inner_text() == "Maextro"
+    assert page.locator("#question textarea").input_value() == "half a quest"
+
+
 # -- finding ---------------------------------------------------------------------------------------------------------
 
 
@@ -207,10 +243,14 @@ def test_filters_hold_for_follow_ups_and_an_empty_choice_is_said_and_undone(page
     page.get_by_label("Published from").fill("")
     page.get_by_label("Published to").fill("2020-01-01")
     page.get_by_text(re.compile(r"None of the \d+ articles can answer")).wait_for()
+    # The filters outlive a reload, and are said though their fields are folded away.
+    page.reload()
+    ready(page)
+    page.get_by_text(re.compile(r"to 2020-01-01. None of the \d+ articles can answer")).wait_for()
     turn = ask(page, JAC)
     assert "no article in the index meets the filters" in turn.inner_text()
     turn.get_by_role("button", name="Clear the filters").click()
-    page.wait_for_function("document.querySelectorAll('#filters textarea')[1].value === ''")
+    page.locator("#matching button").wait_for(state="hidden")
     assert ask(page, JAC).locator(".short").inner_text() == "Maextro"
 
 
@@ -250,8 +290,9 @@ def test_a_link_asks_the_same_under_the_same_filters_once(visit: Callable[..., A
     assert "Only articles from 2025-10-20." in other.locator("#conversation").inner_text()
     other.reload()
     replies(other).first.wait_for()
-    other.wait_for_timeout(500)
+    ready(other)
     assert replies(other).count() == 1
+    assert not other.evaluate("location.search")
 
 
 def test_an_answer_is_downloaded_as_json(page: Any) -> None:
@@ -279,7 +320,7 @@ def test_an_added_article_answers_what_only_it_can(page: Any, tmp_path: Path) ->
     page.get_by_role("tab", name="Ask").click()
     assert ask(page, question).locator(".short").inner_text() == "Ossian Grell"
     page.get_by_role("tab", name="Articles").click()
-    page.get_by_label("Added files to remove").click()
+    page.get_by_label("Added files and addresses to remove").click()
     page.get_by_role("option", name="tram.md").click()
     page.get_by_role("button", name="Remove", exact=True).click()
     page.locator("#outcomes li.removed").wait_for(timeout=60_000)
@@ -324,16 +365,22 @@ def test_axe_finds_no_serious_fault(visit: Callable[..., Any], scheme: str) -> N
     from axe_playwright_python.sync_playwright import Axe
 
     page = visit(color_scheme=scheme)
+
+    def serious() -> list[str]:
+        # In the dark only the colours are other ones.
+        rules = {"runOnly": {"type": "rule", "values": ["color-contrast"]}} if scheme == "dark" else {}
+        return _serious(Axe().run(page, options={**rules, "resultTypes": ["violations"]}).response)
+
     ask(page, "Who is the mayor of Shenzhen?")
     ask(page, JAC).get_by_role("button", name="This answer is wrong").click()
     page.get_by_role("button", name="Filters").click()
-    found = _serious(Axe().run(page).response)
+    found = serious()
     page.get_by_role("tab", name="Articles").click()
     page.locator("#articles table").wait_for()
-    found += _serious(Axe().run(page).response)
+    found += serious()
     page.get_by_role("tab", name="Regression").click()
     page.get_by_role("button", name="Run", exact=True).wait_for()
-    assert found + _serious(Axe().run(page).response) == []
+    assert found + serious() == []
 
 
 def _serious(response: dict[str, Any]) -> list[str]:
@@ -349,8 +396,7 @@ def test_the_page_serves_a_phone(visit: Callable[..., Any]) -> None:
     page = visit(viewport={"width": 375, "height": 700}, has_touch=True, is_mobile=True)
     turn = ask(page, JAC)
     turn.locator(".cite[data-cite='2']").tap()
-    page.wait_for_timeout(300)
-    assert mark_in_view(page)
+    page.wait_for_function(MARK_IN_VIEW)
     page.get_by_role("button", name="Back to the answer").tap()
     assert turn.locator(".cite[data-cite='2']").is_visible()
     page.get_by_role("tab", name="Articles").tap()

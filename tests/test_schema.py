@@ -10,7 +10,18 @@ from datetime import date
 import pytest
 
 from assistant import errors, schema
-from assistant.schema import OUTCOMES, Answer, Article, Citation, Filter, Hit, Outcome, Passage, SyncReport
+from assistant.schema import (
+    OUTCOMES,
+    Answer,
+    Article,
+    Citation,
+    Disagreement,
+    Filter,
+    Hit,
+    Outcome,
+    Passage,
+    SyncReport,
+)
 
 ARTICLE = Article(
     "bridge-1",
@@ -39,6 +50,13 @@ def test_an_answer_as_json_has_exactly_the_keys_of_the_design():
     assert set(found["citations"][0]) == {"number", "article", "quote", "start", "end", "score", "also", "outlets"}
     assert {"id", "title", "source", "author", "published", "url"} <= set(found["citations"][0]["article"])
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_what_another_source_says_is_told_with_its_citation():
+    other = dataclasses.replace(CITATION, number=2, article=Article("lamp-2", "The toll", "It cost 15.", "Lamp"))
+    answer = an_answer(disagreements=(Disagreement("15", other),))
+    assert str(answer).splitlines()[-1] == "[2] otherwise: 15 · The toll · Lamp"
+    assert answer.to_dict()["disagreements"] == [{"value": "15", "citation": other.to_dict()}]
 
 
 def test_a_date_is_written_in_iso_and_its_absence_is_null():

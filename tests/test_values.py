@@ -6,18 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.values import contradict
+from assistant.values import contradict, states
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
         ("12 million crowns", "14 million crowns"),
-        ("12 million crowns", "14 million"),
-        ("900 clocks", "830"),
+        ("900 clocks", "830 clocks"),
         ("US$56,200", "US$58,000"),
         ("28.9 billion yuan", "29.4bn yuan"),
         ("87%", "78 %"),
+        ("87%", "78 percent"),
+        ("87 per cent", "78 percent"),
         ("2019", "2021"),
         ("May 2019", "June 2019"),
         ("3 May 2019", "4 May 2019"),
@@ -42,6 +43,10 @@ def test_different_values_of_one_kind_contradict(one: str, other: str) -> None:
         ("12 million crowns", "14 million euros"),  # may be converted
         ("US$56,200", "€51,000"),
         ("87%", "78"),
+        ("12", "45 percent"),
+        ("5 million", "US$700,000"),
+        ("1 metre", "50"),
+        ("at 5 pm", "7"),
         ("900 clocks", "850 visitors"),
         ("more than 900 clocks", "950 clocks"),
         ("about 900", "950"),
@@ -59,3 +64,18 @@ def test_what_may_both_be_right_does_not(one: str, other: str) -> None:
 def test_contradiction_is_mutual_and_never_with_itself(one: str, other: str) -> None:
     assert contradict(one, other) == contradict(other, one)
     assert not contradict(one, one)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "told"),
+    [
+        ("It cost 2 million dollars.", "two million", True),
+        ("It cost US$5m at first.", "$5 million", True),
+        ("It was opened on March 3, 2024.", "3 March 2024", True),
+        ("It was opened on March 3, 2024.", "2024", True),
+        ("It was opened in 2024.", "3 March 2024", False),
+        ("It cost 25 million dollars.", "5 million", False),
+    ],
+)
+def test_a_text_states_a_value_in_whatever_form(text: str, value: str, told: bool) -> None:
+    assert states(text, value) is told

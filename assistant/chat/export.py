@@ -31,8 +31,22 @@ def markdown(turn: ShownTurn) -> str:
         lines += [_escaped(answer.short) + marks, ""]
     for citation in answer.citations:
         lines += [f"> {_escaped(citation.quote)}[^{citation.number}]", ""]
-    lines += [f"[^{citation.number}]: {_footnote(citation.article)}" for citation in answer.citations]
+    if answer.disagreements:
+        lines += [*_table(answer), ""]
+    cited = [*answer.citations, *(other.citation for other in answer.disagreements)]
+    lines += [f"[^{citation.number}]: {_footnote(citation.article)}" for citation in cited]
     return "\n".join([*lines, ""])
+
+
+def _table(answer: Answer) -> list[str]:
+    """What each source says, where they disagree."""
+    own = [(answer.short, citation) for citation in answer.citations[:1] if answer.short]
+    said = own + [(other.value, other.citation) for other in answer.disagreements]
+    rows = [
+        f"| {_escaped(value)}[^{citation.number}] | {_escaped(citation.article.source)} | {citation.article.day} |"
+        for value, citation in said
+    ]
+    return ["The sources disagree:", "", "| value | outlet | date |", "|---|---|---|", *rows]
 
 
 def as_json(turn: ShownTurn) -> str:

@@ -13,12 +13,14 @@ from datetime import date
 from assistant.chat.export import as_json, markdown, query_string
 from assistant.chat.turns import NEAREST, ShownTurn
 from assistant.questions import LENGTH_LIMIT
-from assistant.schema import Answer, Article, Citation
+from assistant.schema import Answer, Article, Citation, Disagreement, Hit
 
 _WHOLE_TURNS = 8
 """So many turns, the last ones, carry the whole articles that they cite; older ones carry what surrounds the quote."""
 _MOST_AROUND, _LEAST_AROUND = 40_000, 1_500
 """Characters shown before and after a quote: of an article in a late turn, and in an early one."""
+_EXCERPT = 180
+"""Characters of a nearest passage that stand beside its title."""
 
 # Drawn, since a system without emoji shows an empty box.
 _THUMB = (
@@ -28,23 +30,24 @@ _THUMB = (
 _THUMB_DOWN = _THUMB.replace("<path", "<path transform='rotate(180 8 8)'")
 
 
-def conversation_markup(
-    turns: Sequence[ShownTurn], pending: str = "", welcome: str = "", *, can_save: bool = False
-) -> str:
-    """The whole conversation; `pending` is a question that is being asked; `welcome` stands where nothing was asked."""
-    if not turns and not pending:
+def conversation_markup(turns: Sequence[ShownTurn], welcome: str = "", *, can_save: bool = False) -> str:
+    """The whole conversation; `welcome` stands where nothing was asked."""
+    if not turns:
         return f"<div class='welcome'>{welcome}</div>"
     whole_from = len(turns) - _WHOLE_TURNS
-    shown = [
+    return "".join(
         _turn_markup(turn, place, _MOST_AROUND if place >= whole_from else _LEAST_AROUND, can_save=can_save)
         for place, turn in enumerate(turns)
-    ]
-    if pending:
-        shown.append(
-            f"<section class='turn pending'>{_asked(pending)}<p class='hint' role='status'>Searching the articles…</p>"
-            "</section>"
-        )
-    return "".join(shown)
+    )
+
+
+def pending_markup(question: str) -> str:
+    """A question that is being asked, as page.js puts it below the conversation."""
+    return (
+        f"<section class='turn pending'>{_asked(question)}<p class='hint'>"
+        "<span role='status'>Searching the articles…</span> "
+        "<button type='button' class='minor' data-stop>Stop</button></p></section>"
+    )
 
 
 def welcome_markup(examples: Sequence[str]) -> str:
@@ -59,15 +62,20 @@ def welcome_markup(examples: Sequence[str]) -> str:
 
 def _turn_markup(turn: ShownTurn, place: int, around: int, *, can_save: bool) -> str:
     asked_as = turn.answer.asked if turn.answer and turn.answer.asked != turn.answer.question else ""
-    body = (
-        reply_markup(turn.answer)
-        if turn.answer
-        else f"<div class='reply silent'><p>{html.escape(turn.failure)}</p></div>"
-    )
+    body = reply_markup(turn.answer) if turn.answer else _failure(turn.failure)
     evidence = evidence_markup(turn.answer, around) if turn.answer else ""
     return (
         f"<section class='turn' data-turn='{place}'>{_asked(turn.question, asked_as)}{body}{_under(turn.filters)}"
         f"{_actions(turn, can_save=can_save)}<div class='sources' hidden>{evidence}</div></section>"
+    )
+
+
+def _failure(reason: str) -> str:
+    """Why there is no answer, and the ways on."""
+    return (
+        f"<div class='reply silent'><p role='status'>{html.escape(reason)}</p><div class='actions'>"
+        "<button type='button' data-again>Ask again</button>"
+        "<button type='button' data-edit>Edit the question</button></div></div>"
     )
 
 
@@ -77,11 +85,16 @@ def _asked(question: str, asked_as: str = "") -> str:
     return f"<div class='asked'><h3>{line}</h3>{standalone}</div>"
 
 
-def _under(values: Mapping[str, str]) -> str:
-    """The filters that were in force."""
+def _under(filters: Mapping[str, str]) -> str:
+    told = filters_told(filters)
+    return f"<p class='meta'>{told}</p>" if told else ""
+
+
+def filters_told(filters: Mapping[str, str]) -> str:
+    """The filters that are in force, as a sentence."""
     words = {"since": "from {}", "until": "to {}", "source": "by {}"}
-    told = [said.format(values[name]) for name, said in words.items() if values.get(name)]
-    return f"<p class='meta'>Only articles {html.escape(', '.join(told))}.</p>" if told else ""
+    told = [said.format(filters[name]) for name, said in words.items() if filters.get(name)]
+    return f"Only articles {html.escape(', '.join(told))}." if told else ""
 
 
 # -- the reply -----------------------------------------------------------------------------------------------------
@@ -93,15 +106,38 @@ def reply_markup(answer: Answer, today: date | None = None) -> str:
         return _silence(answer, today)
     lines = [f"<p class='short'>{html.escape(answer.short)}</p>"] if answer.short else []
     lines += [
-        f"<p class='cited'>{html.escape(citation.quote)} {_cite_button(citation.number, citation.article)} "
+        f"<p class='cited'>{_with_words(citation.quote, answer.short)} "
+        f"{_cite_button(citation.number, citation.article)} "
         f"<span class='age'>{_outlet_and_age(citation.article, today)}{_also(citation)}</span></p>"
         for citation in answer.citations
     ]
     if answer.disagreements:
-        told = "".join(f"<li>{html.escape(other.value)}</li>" for other in answer.disagreements)
-        lines.append(f"<div class='disagreement'><p>Sources disagree:</p><ul>{told}</ul></div>")
+        lines.append(_disagreement(answer, today))
     lines.append(_confidence(answer.confidence))
     return f"<div class='reply'>{''.join(lines)}</div>"
+
+
+def _disagreement(answer: Answer, today: date | None) -> str:
+    """A table of what each source says: the answer's own value first, then the others."""
+    own = [Disagreement(answer.short, citation) for citation in answer.citations[:1] if answer.short]
+    rows = "".join(
+        f"<tr><td>{html.escape(said.value)}</td>"
+        f"<td>{html.escape(said.citation.article.source or 'no outlet named')}</td>"
+        f"<td>{_day_and_age(said.citation.article, today)}</td>"
+        f"<td>{_cite_button(said.citation.number, said.citation.article)}</td></tr>"
+        for said in (*own, *answer.disagreements)
+    )
+    heads = "".join(f"<th scope='col'>{name}</th>" for name in ("Value", "Outlet", "Date", "Source"))
+    return (
+        "<table class='disagreement'><caption>The sources disagree</caption>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _with_words(quote: str, words: str | None) -> str:
+    """Escaped, with the words that answer in bold where they first stand."""
+    before, found, after = quote.partition(words) if words else (quote, "", "")
+    return f"{html.escape(before)}<b>{html.escape(found)}</b>{html.escape(after)}" if found else html.escape(quote)
 
 
 def _silence(answer: Answer, today: date | None) -> str:
@@ -110,12 +146,18 @@ def _silence(answer: Answer, today: date | None) -> str:
         lines.append("<p class='meta'>The nearest passages; none of them answers surely enough:</p>")
     lines += [
         f"<p class='cited near'>{_cite_button(number, hit.article, near=True)} {html.escape(hit.article.title)} "
-        f"<span class='age'>{_outlet_and_age(hit.article, today)}</span></p>"
+        f"<span class='age'>{_outlet_and_age(hit.article, today)}</span><br>"
+        f"<span class='excerpt'>{_excerpt(hit)}</span></p>"
         for number, hit in enumerate(answer.hits[:NEAREST], 1)
     ]
     if not answer.hits:
         lines.append("<p><button type='button' class='minor' data-unfilter>Clear the filters</button></p>")
     return f"<div class='reply silent'>{''.join(lines)}</div>"
+
+
+def _excerpt(hit: Hit) -> str:
+    text = " ".join(hit.text.split())
+    return html.escape(text if len(text) <= _EXCERPT else f"{text[:_EXCERPT].rsplit(' ', 1)[0]} …")
 
 
 def _cite_button(number: int, article: Article, *, near: bool = False) -> str:
@@ -153,8 +195,21 @@ def _sureness(confidence: float) -> str:
 
 
 def _outlet_and_age(article: Article, today: date | None) -> str:
-    age = age_of(article.published, today or date.today()) if article.published else "no date"  # noqa: DTZ011
-    return html.escape(" · ".join(part for part in (article.source, age) if part))
+    return html.escape(" · ".join(part for part in (article.source, _age(article, today)) if part))
+
+
+def _age(article: Article, today: date | None) -> str:
+    """Since publication; where that day is not known, since the last edit that the article states."""
+    today = today or date.today()  # noqa: DTZ011
+    if article.published:
+        return age_of(article.published, today)
+    return f"edited {age_of(article.updated, today)}" if article.updated else "no date"
+
+
+def _day_and_age(article: Article, today: date | None) -> str:
+    day = article.published or article.updated
+    age = _age(article, today)
+    return f"<time datetime='{day}'>{day}</time> ({age})" if day else age
 
 
 def age_of(published: date, today: date) -> str:
@@ -221,6 +276,8 @@ def evidence_markup(answer: Answer, around: int = _MOST_AROUND, today: date | No
             )
             for number, hit in enumerate(answer.hits[:NEAREST], 1)
         )
+    cited = [(citation, answer.short) for citation in answer.citations]
+    cited += [(other.citation, other.value) for other in answer.disagreements]
     return "".join(
         _source(
             citation.number,
@@ -229,26 +286,33 @@ def evidence_markup(answer: Answer, around: int = _MOST_AROUND, today: date | No
             citation.end,
             around,
             f"{_where(citation.article, today)}{_elsewhere(citation)}",
+            words,
         )
-        for citation in answer.citations
+        for citation, words in cited
     )
 
 
-def _source(number: int, article: Article, start: int, end: int, around: int, where: str, *, near: bool = False) -> str:
+def _source(
+    number: int,
+    article: Article,
+    start: int,
+    end: int,
+    around: int,
+    where: str,
+    words: str | None = None,
+    *,
+    near: bool = False,
+) -> str:
     kind = "source near" if near else "source"
     return (
         f"<article class='{kind}' data-number='{number}'><header><h3><span class='number'>[{number}]</span> "
         f"{html.escape(article.title)}</h3><div class='where'>{where}</div></header>"
-        f"<div class='text'>{_marked(article.text, start, end, around)}</div></article>"
+        f"<div class='text'>{_marked(article.text, start, end, around, words)}</div></article>"
     )
 
 
 def _where(article: Article, today: date | None) -> str:
-    day = "no date"
-    if article.published:
-        age = age_of(article.published, today or date.today())  # noqa: DTZ011
-        day = f"<time datetime='{article.published}'>{article.published}</time> ({age})"
-    parts = [html.escape(part) for part in (article.source, article.author) if part] + [day]
+    parts = [html.escape(part) for part in (article.source, article.author) if part] + [_day_and_age(article, today)]
     if article.link:
         link = html.escape(article.link, quote=True)
         parts.append(f"<a href='{link}' target='_blank' rel='noopener noreferrer nofollow'>original page</a>")
@@ -257,9 +321,9 @@ def _where(article: Article, today: date | None) -> str:
     return " · ".join(parts)
 
 
-def _marked(text: str, start: int, end: int, around: int) -> str:
+def _marked(text: str, start: int, end: int, around: int, words: str | None) -> str:
     first, last = max(0, start - around), min(len(text), end + around)
     before, quote, after = text[first:start], text[start:end], text[end:last]
     begin = "<p class='hint'>… the article begins earlier</p>" if first else ""
     rest = "<p class='hint'>the article goes on …</p>" if last < len(text) else ""
-    return f"{begin}{html.escape(before)}<mark>{html.escape(quote)}</mark>{html.escape(after)}{rest}"
+    return f"{begin}{html.escape(before)}<mark>{_with_words(quote, words)}</mark>{html.escape(after)}{rest}"

@@ -65,20 +65,68 @@ function close() {
 // The conversation has changed: its end is brought into view, and the first source of a new answer is opened.
 let latest = null;
 function changed() {
-  const turns = element.querySelectorAll('.turn');
+  const turns = element.querySelectorAll('.turn:not(.pending)');
   const last = turns[turns.length - 1];
-  const scroller = element.closest('#conversation') ?? element;
+  pending();
   if (!last) { latest = null; close(); return; }
   const key = `${last.dataset.turn}:${last.querySelector('h3').textContent}`;
   // A link's question has been asked: loading the page again must not ask it again.
   if (location.search) history.replaceState(null, '', location.pathname);
-  if (last.classList.contains('pending')) { scroller.scrollTop = scroller.scrollHeight; latest = null; return; }
   if (key === latest) { openButton()?.setAttribute('aria-current', 'true'); return; }
   latest = key;
-  scroller.scrollTop = last.offsetTop - scroller.offsetTop;
+  scroller().scrollTop = last.offsetTop - scroller().offsetTop;
   const first = last.querySelector('.cite');
   if (first) show(first); else close();
 }
+
+const scroller = () => element.closest('#conversation') ?? element;
+
+// The question that is being asked, if there is one, stands below the conversation.
+function pending() {
+  clearInterval(waiting);
+  element.querySelectorAll('.pending').forEach((shown) => shown.remove());
+  const asked = document.querySelector('#pending .pending')?.cloneNode(true);
+  if (!asked) return;
+  (element.querySelector('.welcome, .turn')?.parentNode ?? element).append(asked);
+  scroller().scrollTop = scroller().scrollHeight;
+  latest = null;
+  forget();
+  waiting = setInterval(() => look(asked), 3000);
+}
+document.addEventListener('pending', pending);
+
+// While an answer is awaited: is the server still there, and the same one? Otherwise no answer will come.
+let waiting = null;
+let begun = null; // which start of the server gave this page
+async function look(turn) {
+  const told = turn.querySelector('[role=status]');
+  try {
+    const { app_id: id } = await (await fetch('gradio_api/app_id')).json();
+    begun ??= id;
+    if (id === begun) return;
+    told.textContent = 'The server has begun anew. The question is kept: load the page again.';
+  } catch {
+    told.textContent = 'The server does not answer. The question is kept: load the page again when it is back.';
+  }
+}
+
+// What is being typed outlives a reload.
+const field = () => document.querySelector('#question textarea');
+const DRAFT = 'article-assistant-draft';
+const forget = () => sessionStorage.removeItem(DRAFT);
+function write(question) {
+  field().value = question;
+  field().dispatchEvent(new Event('input', { bubbles: true }));
+}
+function restore() {
+  const draft = sessionStorage.getItem(DRAFT);
+  if (!draft) return;
+  if (!field()) requestAnimationFrame(restore); // the field is not there yet
+  else if (!field().value) write(draft);
+}
+document.addEventListener('input', (event) => {
+  if (event.target === field()) sessionStorage.setItem(DRAFT, field().value);
+});
 
 async function copy(text, told) {
   try {
@@ -143,6 +191,9 @@ element.addEventListener('click', (event) => {
   if (!button) return;
   if ('cite' in button.dataset) show(button, { focus: true, move: true });
   else if ('ask' in button.dataset) trigger('ask', { question: button.textContent });
+  else if ('stop' in button.dataset) trigger('stop');
+  else if ('again' in button.dataset) trigger('again', { place: Number(button.closest('.turn').dataset.turn) });
+  else if ('edit' in button.dataset) { write(button.closest('.turn').querySelector('h3').textContent); field().focus(); }
   else if ('unfilter' in button.dataset) trigger('unfilter');
   else if (button.closest('.turn')) act(button);
 });
@@ -151,7 +202,7 @@ element.addEventListener('keydown', (event) => {
 });
 // The other parts of the page may not be there yet: they are listened to from above.
 document.addEventListener('click', (event) => {
-  const button = event.target.closest('#evidence button, #filters [data-unfilter]');
+  const button = event.target.closest('#evidence button, #matching [data-unfilter]');
   if (button && 'unfilter' in button.dataset) trigger('unfilter');
   if (button?.dataset.step) step(Number(button.dataset.step));
   if (button && 'back' in button.dataset) back();
@@ -164,5 +215,8 @@ document.addEventListener('keydown', (event) => {
   else return;
   event.preventDefault();
 });
+document.body.ariaBusy = 'true'; // until the page's load event has put everything where it was
 watch('value', changed);
 changed();
+restore();
+fetch('gradio_api/app_id').then((answer) => answer.json()).then(({ app_id: id }) => { begun = id; });

@@ -9,27 +9,28 @@ from __future__ import annotations
 import functools
 import html
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from assistant.assistant import Assistant
 from assistant.chat import articles, past, regression
+from assistant.chat.asking import ANY_SOURCE, AT_ONCE, Asking, filled
 from assistant.chat.examples import example_questions
 from assistant.chat.export import FILTERS
 from assistant.chat.feedback import Verdict, save_case
-from assistant.chat.markup import conversation_markup, welcome_markup
-from assistant.chat.turns import ShownTurn, from_browser, history, to_browser
-from assistant.errors import AssistantError, IndexMissing
+from assistant.chat.markup import conversation_markup, filters_told, welcome_markup
+from assistant.chat.turns import from_browser, to_browser
+from assistant.errors import AssistantError
 from assistant.questions import LENGTH_LIMIT
 
 _HERE = Path(__file__).parent
 CSS = (_HERE / "page.css").read_text(encoding="utf-8")
-_ANY_SOURCE = "All sources"
 _STORAGE_SECRET = "article-assistant"
 """Gradio enciphers what it keeps in the browser; a key of its own choosing would be another one after each start."""
 
+_PENDING = "watch('value', () => document.dispatchEvent(new Event('pending')));"
 _EVIDENCE = """
 <section class='panel' aria-labelledby='evidence-title'>
   <div class='bar'><h2 id='evidence-title'>Evidence</h2>
@@ -50,6 +51,8 @@ class _Parts:
     """The components that several events read or write."""
 
     conversation: Any
+    pending: Any
+    """The question that is being asked; shown in the conversation."""
     box: Any
     send: Any
     since: Any
@@ -61,6 +64,8 @@ class _Parts:
     """In the browser: the conversation that is shown."""
     shelf: Any
     """In the browser: the earlier ones."""
+    set: Any
+    """In the browser: the filters that are set."""
     earlier: Any
     head: Any
     new: Any
@@ -89,11 +94,11 @@ def build_page(assistant: Assistant, *, can_change: bool = False) -> Any:
             def refresh() -> tuple[Any, ...]:
                 return _head(assistant), gr.Dropdown(choices=_source_choices(assistant))
 
-            show, inputs, outputs = articles.build(gr, assistant, [head, parts.source], refresh, can_change=can_change)
-            tab.select(show, inputs, outputs, show_progress="hidden")
+            for event in articles.build(gr, assistant, [head, parts.source], refresh, can_change=can_change):
+                tab.select(*event, show_progress="hidden")
         if can_change:
-            with gr.Tab("Regression"):
-                regression.build(gr, assistant)
+            with gr.Tab("Regression") as tab:
+                tab.select(*regression.build(gr, assistant), show_progress="hidden")
         _wire(gr, page, assistant, parts, welcome, can_save=can_change)
     page.queue(max_size=64)
     return page
@@ -125,6 +130,7 @@ def _asking(gr: Any, assistant: Assistant, head: Any, welcome: str) -> _Parts:
         apply_default_css=False,
         js_on_load=(_HERE / "page.js").read_text(encoding="utf-8"),
     )
+    pending = gr.HTML("", elem_id="pending", apply_default_css=False, js_on_load=_PENDING)
     with gr.Row(equal_height=True, elem_id="question"):
         box = gr.Textbox(
             label="Your question",
@@ -138,17 +144,19 @@ def _asking(gr: Any, assistant: Assistant, head: Any, welcome: str) -> _Parts:
         send = gr.Button("Ask", variant="primary", scale=1, min_width=80)
     with gr.Row(elem_id="tools"):
         new = gr.Button("New conversation", variant="secondary", size="sm", min_width=120)
-    with gr.Accordion("Filters", open=False, elem_id="filters"):
-        with gr.Row():
-            since = gr.Textbox(label="Published from", placeholder="YYYY-MM-DD", max_length=10, min_width=120)
-            until = gr.Textbox(label="Published to", placeholder="YYYY-MM-DD", max_length=10, min_width=120)
-            source = gr.Dropdown(_source_choices(assistant), value=_ANY_SOURCE, label="Source", min_width=160)
-        matching = gr.HTML("", elem_id="matching", apply_default_css=False)
+    matching = gr.HTML("", elem_id="matching", apply_default_css=False)
+    with gr.Accordion("Filters", open=False, elem_id="filters"), gr.Row():
+        since = gr.Textbox(label="Published from", placeholder="YYYY-MM-DD", max_length=10, min_width=120)
+        until = gr.Textbox(label="Published to", placeholder="YYYY-MM-DD", max_length=10, min_width=120)
+        source = gr.Dropdown(_source_choices(assistant), value=ANY_SOURCE, label="Source", min_width=160)
     with gr.Accordion("Earlier conversations", open=False, elem_id="past"):
         earlier = gr.HTML(past.markup([]), apply_default_css=False, js_on_load=past.SCRIPT)
     turns = gr.BrowserState([], storage_key="article-assistant-turns", secret=_STORAGE_SECRET)
     shelf = gr.BrowserState([], storage_key="article-assistant-shelf", secret=_STORAGE_SECRET)
-    return _Parts(conversation, box, send, since, until, source, matching, turns, shelf, earlier, head, new)
+    set_ = gr.BrowserState({}, storage_key="article-assistant-filters", secret=_STORAGE_SECRET)
+    return _Parts(
+        conversation, pending, box, send, since, until, source, matching, turns, shelf, set_, earlier, head, new
+    )
 
 
 def _head(assistant: Assistant) -> str:
@@ -161,7 +169,7 @@ def _head(assistant: Assistant) -> str:
 
 
 def _source_choices(assistant: Assistant) -> list[str]:
-    return [_ANY_SOURCE, *assistant.outlets()]
+    return [ANY_SOURCE, *assistant.outlets()]
 
 
 # -- what happens ----------------------------------------------------------------------------------------------------
@@ -169,29 +177,20 @@ def _source_choices(assistant: Assistant) -> list[str]:
 
 def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, welcome: str, *, can_save: bool) -> None:
     render = functools.partial(conversation_markup, welcome=welcome, can_save=can_save)
-    respond = _responder(gr, assistant, render)
-    inputs = [parts.box, parts.turns, *parts.filters]
-    outputs = [parts.box, parts.turns, parts.conversation]
+    asking = Asking(gr, assistant, render)
+    kept = [parts.turns, *parts.filters]
+    outputs = [parts.box, parts.turns, parts.conversation, parts.pending]
     quiet = {"show_progress": "hidden"}
-    asked = gr.on(
-        [parts.box.submit, parts.send.click],
-        respond,
-        inputs,
-        outputs,
-        concurrency_limit=2,
-        concurrency_id="ask",
-        **quiet,
-    )
-
-    def chosen(event: Any) -> str:
-        return str(event.question)
-
-    example = parts.conversation.ask(_told(gr, chosen), None, [parts.box], **quiet)
-    example.then(respond, inputs, outputs, concurrency_limit=2, concurrency_id="ask", **quiet)
-    unfiltered = ("", "", _ANY_SOURCE)
+    waiting = {"concurrency_limit": AT_ONCE, "concurrency_id": "ask", **quiet}
+    gr.on([parts.box.submit, parts.send.click], asking.typed, [parts.box, *kept], outputs, **waiting)
+    parts.conversation.ask(asking.offered, kept, outputs, **waiting)
+    parts.conversation.again(asking.again, kept, outputs, **waiting)
+    # Not queued: what is stopped may wait in the queue itself.
+    parts.conversation.stop(asking.stop, [parts.turns], outputs[1:], queue=False, **quiet)
+    unfiltered = ("", "", ANY_SOURCE)
     parts.conversation.unfilter(lambda: unfiltered, None, parts.filters, **quiet)
-    gr.on([field.change for field in parts.filters], _matching(assistant), parts.filters, [parts.matching], **quiet)
-    past.wire(gr, assistant, parts, render, [asked])
+    changed = [field.change for field in parts.filters]
+    gr.on(changed, _matching(assistant), parts.filters, [parts.matching, parts.set], **quiet)
     if can_save:
         save = _told(gr, _saver(assistant, render))
         parts.conversation.save(save, [parts.turns], [parts.turns, parts.conversation], **quiet)
@@ -199,13 +198,13 @@ def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, welcome: str,
     linked = gr.State("")
     loaded = page.load(
         _loader(gr, assistant, render),
-        [parts.turns, parts.shelf],
+        [parts.turns, parts.shelf, parts.set],
         [parts.head, parts.source, parts.conversation, parts.earlier, linked, *parts.filters[:2]],
         **quiet,
     )
-    loaded.success(
-        _asked_by_link(gr, respond), [linked, *inputs[1:]], outputs, concurrency_limit=2, concurrency_id="ask", **quiet
-    )
+    loaded.success(asking.linked, [linked, *kept], outputs, **waiting)
+    loaded.then(None, None, None, js="() => { document.body.ariaBusy = 'false'; }")
+    past.wire(gr, assistant, parts, render, asking.drop)
 
 
 def _told(gr: Any, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -214,44 +213,15 @@ def _told(gr: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _responder(gr: Any, assistant: Assistant, render: Callable[..., str]) -> Callable[..., Iterator[tuple[Any, ...]]]:
-    """What happens to a question: it is shown at once, then its answer."""
+def _matching(assistant: Assistant) -> Callable[..., tuple[str, dict[str, str]]]:
+    """How many articles the filters leave, or what is wrong with them; and the filters for the browser to keep."""
 
-    def respond(
-        question: str, kept: list[Any], since: str | None, until: str | None, source: str | None
-    ) -> Iterator[tuple[Any, ...]]:
-        turns = from_browser(kept, assistant)
-        yield "", gr.skip(), render(turns, pending=question)
-        turns.append(ask(assistant, question, turns, filled(since, until, source)))
-        yield gr.skip(), to_browser(turns), render(turns)
-
-    return respond
-
-
-def ask(assistant: Assistant, question: str, turns: list[ShownTurn], filters: dict[str, str]) -> ShownTurn:
-    """The turn that a question makes after the earlier ones; what cannot be asked has the reason."""
-    turn = ShownTurn(question, filters)
-    try:
-        return replace(turn, answer=assistant.ask(question, history(turns), **filters))  # type: ignore[arg-type]
-    except AssistantError as error:
-        hint = " The page finds it once the index is there." if isinstance(error, IndexMissing) else ""
-        return replace(turn, failure=str(error) + hint)
-
-
-def filled(since: str | None, until: str | None, source: str | None) -> dict[str, str]:
-    """The filters that are set; gradio gives None for an untouched field."""
-    values = ((since or "").strip(), (until or "").strip(), "" if source == _ANY_SOURCE else (source or ""))
-    return {name: value for name, value in zip(FILTERS, values, strict=True) if value}
-
-
-def _matching(assistant: Assistant) -> Callable[..., str]:
-    """How many articles the filters leave, or what is wrong with them."""
-
-    def matching(since: str | None, until: str | None, source: str | None) -> str:
+    def matching(since: str | None, until: str | None, source: str | None) -> tuple[str, dict[str, str]]:
+        filters = filled(since, until, source)
         try:
-            return matching_markup(assistant, filled(since, until, source))
+            return matching_markup(assistant, filters), filters
         except AssistantError as error:
-            return f"<p class='hint' role='status'>{html.escape(str(error))}</p>"
+            return f"<p class='hint' role='status'>{html.escape(str(error))}</p>", filters
 
     return matching
 
@@ -263,19 +233,22 @@ def matching_markup(assistant: Assistant, filters: dict[str, str]) -> str:
     count, every = assistant.count(**filters), assistant.count()
     told = f"{count} of {every} articles" if count else f"None of the {every} articles"
     return (
-        f"<p class='hint' role='status'>{told} can answer. "
+        f"<p class='hint'><span role='status'>{filters_told(filters)} {told} can answer.</span> "
         "<button type='button' class='minor' data-unfilter>Clear the filters</button></p>"
     )
 
 
 def _loader(gr: Any, assistant: Assistant, render: Callable[..., str]) -> Callable[..., tuple[Any, ...]]:
-    """A page is opened or reloaded: the conversation as it was; question and filters that the address names.
+    """A page is opened or reloaded: the conversation and the filters as they were, or as the address names them.
 
     A sync may have changed the articles since the page was built.
     """
 
-    def load(kept: list[Any], shelf: list[Any], request: Any) -> tuple[Any, ...]:
-        wanted = {name: str(request.query_params.get(name, ""))[:LENGTH_LIMIT] for name in ("q", *FILTERS)}
+    def load(kept: list[Any], shelf: list[Any], filters: object, request: Any) -> tuple[Any, ...]:
+        named = {name: request.query_params.get(name) for name in ("q", *FILTERS)}
+        # A link's question is asked under the link's filters, and under no others.
+        values = named if named["q"] or not isinstance(filters, dict) else filters | {"q": ""}
+        wanted = {name: str(values.get(name) or "")[:LENGTH_LIMIT] for name in named}
         turns = from_browser(kept, assistant)
         choices = _source_choices(assistant)
         source = {"value": wanted["source"]} if wanted["source"] in choices else {}
@@ -293,20 +266,6 @@ def _loader(gr: Any, assistant: Assistant, render: Callable[..., str]) -> Callab
 
     load.__annotations__["request"] = gr.Request
     return load
-
-
-def _asked_by_link(
-    gr: Any, respond: Callable[..., Iterator[tuple[Any, ...]]]
-) -> Callable[..., Iterator[tuple[Any, ...]]]:
-    """A link that names a question asks it; without one the field is empty and nothing happens."""
-
-    def respond_if_asked(question: str, *rest: Any) -> Iterator[tuple[Any, ...]]:
-        # A generator that yields nothing would empty its outputs.
-        yield (gr.skip(),) * 3
-        if question:
-            yield from respond(question, *rest)
-
-    return respond_if_asked
 
 
 def _saver(assistant: Assistant, render: Callable[..., str]) -> Callable[..., tuple[Any, ...]]:

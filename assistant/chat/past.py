@@ -48,35 +48,41 @@ def markup(shelf: object) -> str:
     return f"<ul class='past'>{''.join(rows)}</ul><p class='hint'>Kept in this browser only.</p>"
 
 
-def wire(gr: Any, assistant: Assistant, parts: Any, render: Callable[[list[ShownTurn]], str], asked: list[Any]) -> None:
+def wire(
+    gr: Any, assistant: Assistant, parts: Any, render: Callable[[list[ShownTurn]], str], drop: Callable[[str], None]
+) -> None:
     """The events of the buttons.
 
-    `render` makes a conversation's markup; `asked` are the events that a change of conversation cuts short.
+    `render` makes a conversation's markup; `drop` ends what a session is asking when its conversation is changed.
     """
     inputs = [parts.turns, parts.shelf]
-    outputs = [parts.turns, parts.shelf, parts.conversation, parts.earlier]
+    outputs = [parts.turns, parts.shelf, parts.conversation, parts.pending, parts.earlier]
 
     def shown(turns: Sequence[Any], shelf: list[dict[str, Any]]) -> tuple[Any, ...]:
-        return list(turns), shelf, render(from_browser(turns, assistant)), markup(shelf)
+        return list(turns), shelf, render(from_browser(turns, assistant)), "", markup(shelf)
 
-    def begin(turns: list[Any], shelf: object) -> tuple[Any, ...]:
+    def begin(turns: list[Any], shelf: object, request: Any) -> tuple[Any, ...]:
+        drop(request.session_hash)
         return shown([], put_away(shelf, turns))
 
-    def open_again(turns: list[Any], shelf: object, event: Any) -> tuple[Any, ...]:
+    def open_again(turns: list[Any], shelf: object, event: Any, request: Any) -> tuple[Any, ...]:
         kept = _conversations(shelf)
         if not 0 <= event.place < len(kept):
-            return shown(turns, kept)
+            return (gr.skip(),) * len(outputs)
+        drop(request.session_hash)
         chosen = kept.pop(event.place)
         return shown(chosen["turns"], put_away(kept, turns))
 
-    def forget(turns: list[Any], shelf: object, event: Any) -> tuple[Any, ...]:
-        return shown(turns, [kept for place, kept in enumerate(_conversations(shelf)) if place != event.place])
+    def forget(shelf: object, event: Any) -> tuple[Any, ...]:
+        left = [kept for place, kept in enumerate(_conversations(shelf)) if place != event.place]
+        return left, markup(left)
 
-    for function in (open_again, forget):
-        function.__annotations__["event"] = gr.EventData
-    parts.new.click(begin, inputs, outputs, show_progress="hidden", cancels=asked)
-    parts.earlier.open(open_again, inputs, outputs, show_progress="hidden", cancels=asked)
-    parts.earlier.forget(forget, inputs, outputs, show_progress="hidden")
+    forget.__annotations__["event"] = gr.EventData
+    begin.__annotations__["request"] = gr.Request
+    open_again.__annotations__.update(event=gr.EventData, request=gr.Request)
+    parts.new.click(begin, inputs, outputs, show_progress="hidden")
+    parts.earlier.open(open_again, inputs, outputs, show_progress="hidden")
+    parts.earlier.forget(forget, [parts.shelf], [parts.shelf, parts.earlier], show_progress="hidden")
 
 
 def _conversations(shelf: object) -> list[dict[str, Any]]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from assistant.assistant import Assistant
 from assistant.chat.feedback import file_of
 from assistant.chat.markup import evidence_markup
-from assistant.errors import AssistantError, InvalidBaseline
+from assistant.chat.work import Stopped, Work
+from assistant.errors import InvalidBaseline, NothingToEvaluate
 from assistant.evaluation import baseline
 from assistant.evaluation.baseline import Change, Comparison
-from assistant.evaluation.cases import load_cases
+from assistant.evaluation.cases import Case, load_cases
 from assistant.evaluation.report import Report
 from assistant.evaluation.running import run
 from assistant.evaluation.scoring import Result
@@ -21,30 +23,32 @@ from assistant.evaluation.table import summary
 
 _AROUND = 600
 """Characters of an article shown before and after a quote."""
+_STOPPED = "Stopped before a case was asked."
 
 
-def build(gr: Any, assistant: Assistant) -> None:
-    """The tab's contents."""
+def build(gr: Any, assistant: Assistant) -> tuple[Any, ...]:
+    """The tab's contents. Returns what is to happen when it is opened: (function, its inputs, its outputs)."""
     gr.HTML(_about(assistant), apply_default_css=False)
     file = gr.File(label="A file of cases; without one, those saved on the page are run", type="filepath", height=120)
     with gr.Row():
         keep = gr.Checkbox(label="Keep the result, to compare later ones with", min_width=240)
         start = gr.Button("Run", variant="primary", min_width=120)
-    shown = gr.HTML("", elem_id="report", apply_default_css=False, min_height=80)
-    progress = gr.Progress()
+        stop = gr.Button("Stop", min_width=120, interactive=False, elem_id="stop-run")
+    report = gr.HTML("", elem_id="report", apply_default_css=False, min_height=80)
+    work, shown, quiet = Work(_STOPPED), [report, stop], {"show_progress": "hidden"}
 
-    def evaluate(path: str | None, kept: object, progress: Any = progress) -> str:
+    async def evaluate(path: str | None, kept: object) -> AsyncIterator[tuple[Any, ...]]:
         chosen = Path(path) if path else file_of(assistant)
+        async for markup, more in work.carry_out(lambda: run_file(assistant, chosen, work, keep=bool(kept))):
+            yield markup, gr.Button(interactive=more)
 
-        def report(done: int, total: int) -> None:
-            progress((done, total), desc="asking")
+    async def resume() -> AsyncIterator[tuple[Any, ...]]:
+        async for markup, more in work.followed():
+            yield markup, gr.Button(interactive=more)
 
-        try:
-            return run_file(assistant, chosen, keep=bool(kept), progress=report)
-        except AssistantError as error:
-            return f"<pre class='failed' role='status'>{html.escape(str(error))}</pre>"
-
-    start.click(evaluate, [file, keep], [shown], concurrency_limit=1)
+    start.click(evaluate, [file, keep], shown, **quiet)
+    stop.click(work.stop, None, None, **quiet)
+    return resume, None, shown
 
 
 def baseline_of(assistant: Assistant) -> Path:
@@ -52,9 +56,50 @@ def baseline_of(assistant: Assistant) -> Path:
     return assistant.settings.kept / "baseline.json"
 
 
-def run_file(assistant: Assistant, path: Path, *, keep: bool, progress: Callable[[int, int], None]) -> str:
-    """The markup of a run. Raises InvalidCases, NothingToEvaluate, InvalidBaseline."""
-    report = run(assistant, load_cases(path), progress)
+class _UntilStopped(Sequence[Case]):
+    """The cases, which come to an end where the work is stopped: what was asked until then counts."""
+
+    def __init__(self, cases: Sequence[Case], work: Work) -> None:
+        self._cases, self._work = cases, work
+
+    @overload
+    def __getitem__(self, place: int) -> Case: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Case]: ...
+    def __getitem__(self, place: int | slice) -> Case | Sequence[Case]:
+        return self._cases[place]
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return itertools.takewhile(lambda _: not self._work.stopping, self._cases)
+
+
+def run_file(assistant: Assistant, path: Path, work: Work, *, keep: bool) -> str:
+    """The markup of a run, of the cases that were asked until the work was stopped.
+
+    Raises InvalidCases, NothingToEvaluate, InvalidBaseline, Stopped.
+    """
+    cases = load_cases(path)
+
+    def asked(done: int, total: int) -> None:
+        work.report("asking", done, total)
+
+    try:
+        report = run(assistant, _UntilStopped(cases, work), asked)
+    except NothingToEvaluate as error:
+        if work.stopping:
+            raise Stopped(_STOPPED) from error
+        raise
+    if len(report.results) < len(cases):
+        told = f"Stopped after {len(report.results)} of {len(cases)} cases: not compared, and not kept."
+        return f"<p class='failed' role='status'>{told}</p>{report_markup(report)}"
+    return report_markup(report, _compared(_comparison(assistant, report, keep=keep)))
+
+
+def _comparison(assistant: Assistant, report: Report, *, keep: bool) -> Comparison | None:
+    """With the result that is kept, if there is one; `keep` puts this one in its place."""
     kept = baseline_of(assistant)
     comparison = None
     if kept.is_file():
@@ -70,14 +115,14 @@ def run_file(assistant: Assistant, path: Path, *, keep: bool, progress: Callable
     if keep:
         kept.parent.mkdir(parents=True, exist_ok=True)
         baseline.save(report, kept)
-    return report_markup(report, comparison)
+    return comparison
 
 
-def report_markup(report: Report, comparison: Comparison | None) -> str:
+def report_markup(report: Report, compared: str = "") -> str:
     """How many were right, what has changed, and each failure with its evidence."""
     failures = "".join(_failure(result) for result in report.failed)
     return (
-        f"<p class='short' role='status'>{html.escape(summary(report))}</p>{_compared(comparison)}"
+        f"<p class='short' role='status'>{html.escape(summary(report))}</p>{compared}"
         f"{'<h2>Failures</h2>' if failures else ''}{failures}"
     )
 

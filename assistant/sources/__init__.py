@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from assistant.errors import ArticleUnreadable, InvalidSetting, SourceMissing
 from assistant.schema import Source
+from assistant.sources.apart import end as end_parsing
 from assistant.sources.export import parse_mapping, rows
 from assistant.sources.files import EXPORTS, FileItem, check_there, expanded, glob_root, globbed, items, parse
 from assistant.sources.given import GIVEN, Document, given_listing
@@ -34,6 +35,7 @@ __all__ = [
     "Unlisted",
     "Unreadable",
     "check_there",
+    "end_parsing",
     "expanded",
     "given_listing",
     "glob_root",

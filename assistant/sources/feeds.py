@@ -86,6 +86,8 @@ def sitemap_entries(raw: bytes, url: str) -> tuple[list[Entry], bool]:
         if place:
             entries.append(Entry(_joined(url, place), metadata, metadata["updated"]))
         if len(entries) == ENTRIES_LIMIT:
+            # What comes after is not known to be gone.
+            whole = False
             break
     return entries, whole
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from assistant.errors import ArticleSkipped, ArticleUnreadable, SourceMissing
 from assistant.schema import Article
+from assistant.sources.apart import draft_apart
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import Draft, to_article
 from assistant.sources.epub import parse_epub
@@ -109,20 +110,45 @@ def items(source: str, root: Path) -> Iterator[FileItem | Skipped | Unlisted]:
     if not stat.S_ISDIR(mode):
         raise SourceMissing(f"{root} is neither a folder nor a file; name a folder of articles")
     unlisted: list[OSError] = []
-    for folder, folders, files in os.walk(root, followlinks=False, onerror=unlisted.append):
-        folders.sort()
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        linked = [name for name in folders if (Path(folder) / name).is_symlink()]
+    waiting = [str(root)]
+    # Not os.walk, which calls itself for each level and has no stack for a thousand of them before Python 3.12.
+    while waiting:
+        folders, linked, files = _listed(folder := waiting.pop(), unlisted)
         for name in linked:
             yield Skipped(_relative(root, Path(folder) / name), "a link to a folder")
-        for name in sorted(name for name in files if not name.startswith(".")):
+        for name in files:
             yield _item(source, root, Path(folder) / name)
+        waiting += [os.path.join(folder, name) for name in reversed(folders)]  # noqa: PTH118 - a Path parses it anew
 
     for error in unlisted:
         place = Path(error.filename)
         if place == root:
             raise SourceMissing(f"{root} cannot be listed ({error.strerror}); name a folder of articles") from error
         yield Unlisted(_relative(root, place), f"cannot be listed: {error.strerror}")
+
+
+def _listed(folder: str, unlisted: list[OSError]) -> tuple[list[str], list[str], list[str]]:
+    """Names of a folder's folders, links to folders, and other files, without the hidden ones; an error is kept."""
+    folders: list[str] = []
+    linked: list[str] = []
+    files: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                kind = files if not _is_folder(entry) else linked if entry.is_symlink() else folders
+                kind.append(entry.name)
+    except OSError as error:
+        unlisted.append(error)
+    return sorted(folders), sorted(linked), sorted(files)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def globbed(source: str, pattern: Path) -> Iterator[FileItem | Skipped]:
@@ -172,9 +198,9 @@ def _why_skipped(root: Path, path: Path) -> str:
         return "its name is not UTF-8; rename it"
     if _CONTROLS.search(name):
         return "its name holds control characters; rename it"
-    if path.is_symlink() and not _inside(root, path):
-        return "a link out of the folder, or to nothing"
     try:
+        if path.is_symlink() and not _inside(root, path):
+            return "a link out of the folder, or to nothing"
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
@@ -194,8 +220,8 @@ def _inside(root: Path, path: Path) -> bool:
         return False
 
 
-def parse(item: FileItem, raw: bytes) -> Article:
-    """The article in a file. Raises ArticleUnreadable with the reason."""
+def parse(item: FileItem, raw: bytes, draft: Callable[[str, bytes], Draft] = draft_apart) -> Article:
+    """The article in a file, as `draft` understands (suffix, bytes). Raises ArticleUnreadable with the reason."""
     if not raw.strip():
         raise ArticleSkipped("empty")
-    return to_article(PARSERS[item.path.suffix.lower()](raw), item.article_id, item.location)
+    return to_article(draft(item.path.suffix.lower(), raw), item.article_id, item.location)

@@ -5,25 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from assistant.errors import ArticleGone, ArticleSkipped, ArticleUnreadable, SourceMissing
 from assistant.schema import LIST_DIGEST, Article, Source, Validator, host_of
+from assistant.sources.apart import draft_apart
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import Draft, to_article
 from assistant.sources.feeds import Entry, feed_entries, kind_of, sitemap_entries, sitemaps
 from assistant.sources.files import PARSER_VERSION
-from assistant.sources.html import parse_html
 from assistant.sources.listing import Found, Listing, Unreadable, article_id
-from assistant.sources.markdown import parse_markdown
-from assistant.sources.pdf import parse_pdf
-from assistant.sources.text import parse_text
 from assistant.sources.web import LIST_BYTES, Response, Web, checked_url, unpacked
 
 SITEMAPS_LIMIT = 500
-_PLAIN: dict[str, Callable[[str], Draft]] = {"text/plain": parse_text, "text/markdown": parse_markdown}
+_PLAIN = {"text/plain": ".txt", "text/markdown": ".md"}
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 _LIST = f"{PARSER_VERSION}{LIST_DIGEST}"
 
@@ -84,7 +81,7 @@ def _digest(article: Article) -> str:
 def _parsed(response: Response, listed: Mapping[str, Any]) -> Draft:
     kind = response.content_type
     if kind == "application/pdf" or (not kind and response.body.startswith(b"%PDF")):
-        draft = parse_pdf(response.body)
+        draft = draft_apart(".pdf", response.body)
         return Draft(draft.text, {**listed, **{name: value for name, value in draft.metadata.items() if value}})
     if kind not in ("", "text/html", "application/xhtml+xml", *_PLAIN):
         raise ArticleSkipped(f"not a format that can be read ({kind[:100]})")
@@ -92,9 +89,9 @@ def _parsed(response: Response, listed: Mapping[str, Any]) -> Draft:
     if not text.strip():
         raise ArticleSkipped("empty")
     if kind in _PLAIN:
-        draft = _PLAIN[kind](text)
+        draft = draft_apart(_PLAIN[kind], text.encode())
         return Draft(draft.text, {**listed, **draft.metadata})
-    return parse_html(text, url=response.url, listed=listed)
+    return draft_apart(".html", text.encode(), url=response.url, listed=dict(listed))
 
 
 def _decoded(response: Response) -> str:
@@ -154,7 +151,10 @@ def _all_sitemaps(source: Source, web: Web, index: Response) -> Listing:
     for place in places[:SITEMAPS_LIMIT]:
         try:
             response = _found(web.get(place, limit=LIST_BYTES, allow_private=source.allow_private))
-            entries, whole = sitemap_entries(unpacked(response.body, LIST_BYTES), response.url)
+            body = unpacked(response.body, LIST_BYTES)
+            if kind_of(body) == "sitemap index":
+                raise ArticleUnreadable("an index within an index of sitemaps; name it by itself")  # noqa: TRY301
+            entries, whole = sitemap_entries(body, response.url)
         except ArticleUnreadable as error:
             found.append(Unreadable(place, str(error)))
             complete = False

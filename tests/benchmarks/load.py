@@ -93,13 +93,13 @@ def ask_for(address: str, questions: list[str], seconds: float, times: list[floa
         kept = [] if number % TURNS == 0 else kept
         started = time.perf_counter()
         try:
-            _, kept, shown = client.predict(question, kept, "", "", "All sources", api_name="/respond")
+            _, kept, shown, _ = client.predict(question, kept, "", "", "All sources", api_name="/typed")
         except Exception as error:  # noqa: BLE001 whatever it is, it counts
             failed.append(repr(error)[:300])
             kept = []
             continue
         times.append(time.perf_counter() - started)
-        if "pending" in shown or "class='reply" not in shown:
+        if "class='reply" not in shown:
             failed.append(shown[-300:])
 
 
