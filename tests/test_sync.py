@@ -205,10 +205,12 @@ def test_a_new_date_is_what_the_filter_sees_and_nothing_is_embedded(
 def test_all_articles_may_go(open_assistant: Callable[..., Assistant], corpus: Path) -> None:
     assistant = open_assistant()
     assistant.sync()
-    for path in corpus.iterdir():
-        path.unlink()
-    report = assistant.sync()
-    assert (counts(report), report.articles, report.passages) == ({"removed": 3}, 0, 0)
+    # A folder that is empty all at once is taken for a disk that is not there.
+    for left in (1, 0):
+        for path in sorted(corpus.iterdir())[left:]:
+            path.unlink()
+        report = assistant.sync()
+    assert (counts(report), report.articles, report.passages) == ({"removed": 1}, 0, 0)
     assert assistant.search("bridge") == []
 
 
