@@ -632,10 +632,13 @@ def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
             db.close()
             raise
         return db
-    # Who writes there all the same has this file beside it, and SQLite then looks at what changes.
+    return sqlite3.connect(_to_read_only(path), uri=True, timeout=30, isolation_level=None, check_same_thread=False)
+
+
+def _to_read_only(path: Path) -> str:
+    """So that SQLite leaves no files there. Who writes meanwhile has one beside it; then what changes is looked at."""
     still = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
-    uri = f"{path.absolute().as_uri()}?mode=ro{still}"
-    return sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False)
+    return f"{path.absolute().as_uri()}?mode=ro{still}"
 
 
 @dataclass(frozen=True)
@@ -655,7 +658,7 @@ def salvaged(path: Path) -> Salvage:
     """
     found: dict[str, Source] = {}
     articles, vectors = [], {}
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with closing(sqlite3.connect(_to_read_only(path), uri=True)) as db:
         # Bytes that are no text cost themselves, not the article.
         db.text_factory = lambda text: text.decode("utf-8", "replace")
         # A file that was cut is refused as a whole otherwise.

@@ -533,6 +533,7 @@ def test_of_a_catalog_that_was_cut_the_rest_is_taken_over_and_it_is_said_how_muc
     assert f"articles that can be taken over from it: {len(left.articles)}; type: assistant doctor --fix" in lines[0]
     checkup = lone.mend()
     assert f"it was damaged; articles taken over from it: {len(left.articles)}" in checkup.notes
+    assert not list(lone.folder.root.glob("catalog.damaged-*"))
     assert titles(lone) >= {article.title for _, _, article in left.articles}
 
 
