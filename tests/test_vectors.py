@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import WordEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -267,3 +268,16 @@ def test_garbage_of_the_same_size_is_a_typed_error(large: Path, tmp_path: Path) 
     pickle.write_bytes(b"x" * pickle.stat().st_size)
     with pytest.raises(IndexDamaged, match="assistant sync --rebuild"):
         nearest(torn, np.full(8, 8**-0.5, dtype=np.float32))
+
+
+def test_many_passages_that_are_nearly_alike_are_no_damage(tmp_path: Path) -> None:
+    """A graph of neighbours does not reach each of a thousand texts after one template."""
+    embedder = WordEmbedder()
+    texts = [f"Note {i}. The lamp number {i} was lit in Vell." for i in range(1_000)]
+    rows = [Row(f"p{i}", embedder.question(text), "Stone", None) for i, text in enumerate(texts)]
+    folder = tmp_path / "000001"
+    write_generation(folder, None, [], [rows])
+    verify(folder, len(rows), rows)
+    spoilt = [*rows[1:], Row("p0", embedder.question("A harbour in Tansk."), "Stone", None)]
+    with pytest.raises(IndexDamaged, match="p0 is not found"):
+        verify(folder, len(rows), spoilt)
