@@ -498,7 +498,7 @@ class Running:
 
     def stop(self, how: signal.Signals) -> int:
         self.process.send_signal(how)
-        return self.process.wait(30)
+        return self.process.wait(120)
 
 
 @pytest.fixture
