@@ -144,8 +144,9 @@ def compose(
     short = best.span.text if wants_short else None
     chosen = [best, *_same_elsewhere(best, evidence)] if short else _sentences_that_answer(evidence, sentences)
     citations = _cite(chosen, sentences)
-    surely = [e for e in evidence if calibration.probability(features(e)) >= threshold]
-    against = _contradicting(best, surely) if short else []
+    against = []
+    if short:
+        against = _contradicting(best, [e for e in evidence if calibration.probability(features(e)) >= threshold])
     return Answer(
         question=question,
         asked=asked,

@@ -461,17 +461,19 @@ class Catalog:
 
     def vectors(self, keys: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """Those of the keys that have one; what is stored there and is no unit vector is none."""
-        found = {}
+        return {key: np.frombuffer(blob, dtype="<f4") for key, blob in self._unit_vectors(keys)}
+
+    def missing_vectors(self, keys: Iterable[str]) -> set[str]:
+        wanted = set(keys)
+        return wanted - {key for key, _ in self._unit_vectors(wanted)}
+
+    def _unit_vectors(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """One by one: whoever only asks which there are need not hold them all."""
         for chunk in _chunks(sorted(set(keys))):
             marks = ",".join("?" * len(chunk))
             for key, blob in self._read(f"select key, vector from vectors where key in ({marks})", chunk):
                 if is_unit(blob):
-                    found[key] = np.frombuffer(blob, dtype="<f4")
-        return found
-
-    def missing_vectors(self, keys: Iterable[str]) -> set[str]:
-        wanted = set(keys)
-        return wanted - self.vectors(wanted).keys()
+                    yield key, blob
 
     def add_vectors(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """In the place of others, where there are any under these keys."""

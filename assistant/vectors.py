@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -348,33 +348,42 @@ def _complaint_of(index: VectorIndex, order: dict[str, Any]) -> str | None:
 
 
 def _difference(index: VectorIndex, due: Mapping[str, NDArray[Any]]) -> str | None:
-    ids, vectors, metadata = due["ids"].tolist(), due["vectors"], due["metadata"].tolist()
-    for start in range(0, len(ids), _BATCH):
-        found = index.rows(ids[start : start + _BATCH])
-        for i, id_ in enumerate(ids[start : start + _BATCH], start):
-            if id_ not in found:
-                return f"passage {id_} is missing"
-            vector, seen = found[id_]
-            if len(vector) != vectors.shape[1]:
-                return f"vectors of {len(vector)} numbers where {vectors.shape[1]} are due"
-            if not _alike(vector, vectors[i]):
-                return f"passage {id_} has another vector"
-            if json.dumps(seen, sort_keys=True) != metadata[i]:
-                return f"passage {id_} has another outlet or day"
+    metadata = due["metadata"].tolist()
+    for i, (id_, wanted, held) in enumerate(_side_by_side(index, due)):
+        if held is None:
+            return f"passage {id_} is missing"
+        vector, seen = held
+        if len(vector) != len(wanted):
+            return f"vectors of {len(vector)} numbers where {len(wanted)} are due"
+        if not _alike(vector, wanted):
+            return f"passage {id_} has another vector"
+        if json.dumps(seen, sort_keys=True) != metadata[i]:
+            return f"passage {id_} has another outlet or day"
     return None
 
 
 def _differing(index: VectorIndex, due: Mapping[str, NDArray[Any]]) -> tuple[list[str], list[str]]:
     lacking, other = [], []
+    for id_, wanted, held in _side_by_side(index, due):
+        if held is None:
+            lacking.append(id_)
+        elif not _alike(held[0], wanted):
+            other.append(id_)
+    return lacking, other
+
+
+_Held = tuple[NDArray[np.float32], dict[str, Any]]
+
+
+def _side_by_side(
+    index: VectorIndex, due: Mapping[str, NDArray[Any]]
+) -> Iterator[tuple[str, NDArray[np.float32], _Held | None]]:
+    """(id, the vector that is due, what the generation holds) in the order of what is due."""
     ids, vectors = due["ids"].tolist(), due["vectors"]
     for start in range(0, len(ids), _BATCH):
-        found = index.rows(ids[start : start + _BATCH])
-        for i, id_ in enumerate(ids[start : start + _BATCH], start):
-            if id_ not in found:
-                lacking.append(id_)
-            elif not _alike(found[id_][0], vectors[i]):
-                other.append(id_)
-    return lacking, other
+        chunk = ids[start : start + _BATCH]
+        found = index.rows(chunk)
+        yield from ((id_, vectors[i], found.get(id_)) for i, id_ in enumerate(chunk, start))
 
 
 def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:

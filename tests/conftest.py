@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +52,16 @@ class WordEmbedder:
         for i, text in enumerate(texts):
             self.embedded.append(text)
             yield i, self.question(text)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A corpus, and an index of it to be damaged."""
+
+    corpus: Path
+    index: Path
+    clean: dict[str, Any]
+    """What an index made of the corpus in one go says."""
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from chromadb.config import Settings as ChromaSettings
 from click.testing import CliRunner
-from conftest import ROOT, WordEmbedder, write_article
+from conftest import ROOT, Built, WordEmbedder, write_article
 from test_sync import CATALOG_DAMAGE, DAMAGE, contents
 
 from assistant import Article, Assistant, Settings, doctor, sync, vectors
@@ -62,14 +62,6 @@ def sync_all(
         web=Web(pause=0),
     )  # fmt: skip
     return folder
-
-
-@dataclass(frozen=True)
-class Built:
-    corpus: Path
-    index: Path
-    clean: dict[str, Any]
-    """What an index made of the corpus in one go says."""
 
 
 @pytest.fixture(scope="module")

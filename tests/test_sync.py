@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import WordEmbedder, write_article
+from conftest import Built, WordEmbedder, write_article
 
 from assistant import Assistant, Settings, sync, vectors
 from assistant.catalog import Catalog
@@ -619,13 +619,6 @@ def test_vectors_that_are_no_numbers_are_refused_and_never_kept(
 
 
 # -- damage ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Built:
-    corpus: Path
-    index: Path
-    clean: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
