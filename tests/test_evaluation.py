@@ -41,9 +41,10 @@ cases:
   - {id: year, question: "When did Mara Lind open the bridge over the Orve?", date: 2024, articles: [bridge.md], tags: [when]}
   - {id: clocks, question: "How many clocks does the museum in Vell show?", number: 900, articles: [museum.md], tags: [number]}
   - {id: built, question: "Who built the harbour of Tansk?", answers: [Mara Lind], articles: [harbour.md], tags: [who], weight: 3}
-  - {id: mayor, question: "Who is the mayor of Lundby?", abstain: true, tags: [silent]}
+  - {id: mayor, question: "Who is the mayor of Lundby?", abstain: true, until: 1990-01-01, tags: [silent]}
 """
-"""All right but `built`, whose expected answer is wrong."""
+"""All right but `built`, whose expected answer is wrong. Before 1990 there is no article, so that whether `mayor` is
+answered does not hang on how sure a reader is."""
 
 
 @pytest.fixture
