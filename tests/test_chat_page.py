@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from conftest import HOSTILE, write_article
 
+from assistant.chat.markup import pending_markup
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.browser,
@@ -350,6 +352,43 @@ def test_a_thumbs_down_becomes_a_case_that_eval_runs(page: Any, tmp_path: Path) 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 1" in done.stdout + done.stderr
+
+
+def test_a_form_that_was_begun_outlives_the_next_answer(page: Any) -> None:
+    turn = ask(page, JAC)
+    turn.get_by_role("button", name="This answer is wrong").click()
+    turn.get_by_label("The right answer").fill("Maext")
+    turn.get_by_label("The articles do not say").check()
+    ask(page, "Who is the mayor of Shenzhen?")
+    begun = page.locator("#conversation .turn").first
+    assert begun.get_by_label("The right answer").input_value() == "Maext"
+    assert begun.get_by_label("The articles do not say").is_checked()
+    begun.get_by_role("button", name="This answer is wrong").click()
+    ask(page, "Where is Voyah listed?")
+    assert not begun.get_by_label("The right answer").is_visible()
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        ("Promise.reject(new TypeError('gone'))", "The server does not answer. The question is kept"),
+        ('Promise.resolve(new Response(\'{"app_id": "another"}\'))', "The server has begun anew. The question is kept"),
+        (
+            "new Promise((_, fail) => { options.signal.onabort = () => fail(options.signal.reason); })",
+            "The server does not answer",
+        ),
+    ],
+    ids=["gone", "begun anew", "hanging"],
+)
+def test_a_server_that_will_not_answer_any_more_is_told(page: Any, server: str, told: str) -> None:
+    page.evaluate(f"() => {{ window.fetch = (_, options) => {server}; }}")
+    # As the server sends it; one that ends at just that moment would be hard to arrange.
+    page.evaluate(
+        "markup => { document.querySelector('#pending').insertAdjacentHTML('beforeend', markup);"
+        " document.dispatchEvent(new Event('pending')); }",
+        pending_markup("Who is the mayor of Shenzhen?"),
+    )
+    page.locator("#conversation .pending").get_by_text(told).wait_for(timeout=10_000)
 
 
 # -- for everyone ----------------------------------------------------------------------------------------------------

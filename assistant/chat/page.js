@@ -68,8 +68,9 @@ function changed() {
   const turns = element.querySelectorAll('.turn:not(.pending)');
   const last = turns[turns.length - 1];
   pending();
+  reopen();
   if (!last) { latest = null; close(); return; }
-  const key = `${last.dataset.turn}:${last.querySelector('h3').textContent}`;
+  const key = keyOf(last);
   // A link's question has been asked: loading the page again must not ask it again.
   if (location.search) history.replaceState(null, '', location.pathname);
   if (key === latest) { openButton()?.setAttribute('aria-current', 'true'); return; }
@@ -79,6 +80,7 @@ function changed() {
   if (first) show(first); else close();
 }
 
+const keyOf = (turn) => `${turn.dataset.turn}:${turn.querySelector('h3').textContent}`;
 const scroller = () => element.closest('#conversation') ?? element;
 
 // The question that is being asked, if there is one, stands below the conversation.
@@ -91,17 +93,19 @@ function pending() {
   scroller().scrollTop = scroller().scrollHeight;
   latest = null;
   forget();
-  waiting = setInterval(() => look(asked), 3000);
+  waiting = setInterval(() => look(asked), PATIENCE);
 }
 document.addEventListener('pending', pending);
 
 // While an answer is awaited: is the server still there, and the same one? Otherwise no answer will come.
 let waiting = null;
 let begun = null; // which start of the server gave this page
+const PATIENCE = 3000; // ms; a server that hangs says no more than one that is gone
 async function look(turn) {
   const told = turn.querySelector('[role=status]');
   try {
-    const { app_id: id } = await (await fetch('gradio_api/app_id')).json();
+    const answer = await fetch('gradio_api/app_id', { signal: AbortSignal.timeout(PATIENCE) });
+    const { app_id: id } = await answer.json();
     begun ??= id;
     if (id === begun) return;
     told.textContent = 'The server has begun anew. The question is kept: load the page again.';
@@ -160,7 +164,12 @@ function act(button) {
   if ('link' in data) copy(location.origin + location.pathname + data.link, told);
   if (data.download === 'md') download(told_as('markdown'), 'answer.md', 'text/markdown');
   if (data.download === 'json') download(told_as('json'), 'answer.json', 'application/json');
-  if ('verdict' in data) judge(turn, data.verdict);
+  if ('verdict' in data) {
+    judge(turn, data.verdict);
+    keep(turn);
+    const form = turn.querySelector('.feedback');
+    if (!form.hidden && data.verdict === 'wrong') form.querySelector('input').focus();
+  }
   if ('save' in data) save(turn);
 }
 
@@ -175,12 +184,32 @@ function judge(turn, verdict) {
   form.querySelector('.correction').hidden = verdict === 'right';
   form.querySelector('.verdict').textContent =
     verdict === 'right' ? 'Thank you. As a test case, it has to stay right.' : 'Thank you. What would be right?';
-  if (!again && verdict === 'wrong') form.querySelector('input').focus();
+}
+
+// A form that was begun outlives the next answer, which draws the conversation anew.
+const forms = new Map();
+function keep(turn) {
+  const form = turn.querySelector('.feedback');
+  const [right, silent] = form.querySelectorAll('input');
+  if (form.hidden) forms.delete(keyOf(turn));
+  else forms.set(keyOf(turn), { verdict: form.dataset.verdict, right: right.value, silent: silent.checked });
+}
+function reopen() {
+  element.querySelectorAll('.turn[data-turn]').forEach((turn) => {
+    const form = turn.querySelector('.feedback');
+    const kept = forms.get(keyOf(turn));
+    if (!kept || !form?.hidden) return;
+    judge(turn, kept.verdict);
+    const [right, silent] = form.querySelectorAll('input');
+    right.value = kept.right;
+    silent.checked = kept.silent;
+  });
 }
 
 function save(turn) {
   const form = turn.querySelector('.feedback');
   const [right, silent] = form.querySelectorAll('input');
+  forms.delete(keyOf(turn));
   trigger('save', {
     place: Number(turn.dataset.turn), verdict: form.dataset.verdict, right: right.value, silent: silent.checked,
   });
@@ -199,6 +228,9 @@ element.addEventListener('click', (event) => {
 });
 element.addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && event.target.matches('.feedback input[type=text]')) save(event.target.closest('.turn'));
+});
+element.addEventListener('input', (event) => {
+  if (event.target.closest('.feedback')) keep(event.target.closest('.turn'));
 });
 // The other parts of the page may not be there yet: they are listened to from above.
 document.addEventListener('click', (event) => {

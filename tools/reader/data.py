@@ -29,7 +29,7 @@ NEWS = Path(__file__).parent / "news"
 
 MAX_TOKENS = 192
 NO_ANSWER = -1
-KINDS = ("squad", "human_pos", "human_neg", "hard_window", "swapped", "qamr", "qamr_neg", "news", "news_neg")
+KINDS = ("squad", "human_pos", "human_neg", "hard_window", "swapped", "qamr", "qamr_neg", "news", "news_neg", "silent")
 
 
 # ---- reading the files
@@ -136,19 +136,39 @@ def read_sources(data: Path) -> Sources:
 
 
 @dataclass(frozen=True)
+class Silent:
+    """A question that no article of the cluster answers, and the words that a careless reader would give."""
+
+    id: str
+    text: str
+    lure: str
+
+
+@dataclass(frozen=True)
 class Cluster:
     """Articles that tell one story in different words; each is one paragraph here."""
 
     name: str
     articles: tuple[Article, ...]
+    silent: tuple[Silent, ...] = ()
+
+    def unanswered(self) -> Article:
+        """All of its text as one paragraph, with the questions that it does not answer."""
+        text = "\n\n".join(p.text for a in self.articles for p in a.paragraphs)
+        return Article(self.name, (Paragraph(text, tuple(Question(q.id, q.text, ()) for q in self.silent)),))
 
 
 def read_news(folder: Path = NEWS) -> list[Cluster]:
-    clusters = []
-    for path in sorted(folder.glob("*.yaml")):
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        clusters.append(Cluster(path.stem, tuple(_news_article(path.stem, *row) for row in enumerate(raw["articles"]))))
-    return clusters
+    return [_news_cluster(path) for path in sorted(folder.glob("*.yaml"))]
+
+
+def _news_cluster(path: Path) -> Cluster:
+    raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    articles = tuple(_news_article(path.stem, *row) for row in enumerate(raw["articles"]))
+    silent = enumerate(raw.get("silent", ()))
+    return Cluster(
+        path.stem, articles, tuple(Silent(f"{path.stem}-silent-{i}", str(q["q"]), str(q["lure"])) for i, q in silent)
+    )
 
 
 def _news_article(cluster: str, number: int, raw: dict[str, Any]) -> Article:
@@ -410,6 +430,7 @@ class Mix:
     qamr_negative_share: float = 0.4
     news_copies: int = 6
     news_hard_share: float = 0.7
+    silent_copies: int = 20
 
 
 @dataclass
@@ -491,6 +512,26 @@ class _Builder:
                     brief = len(question.consensus()[0].split()) <= 4
                     windows = all_windows if brief else own
                     self._add_answerable(paragraph.text, question, windows, pool, "news", self.mix.news_hard_share)
+
+        self._add_silent(cluster, all_windows)
+
+    def _add_silent(self, cluster: Cluster, windows: WindowIndex) -> None:
+        """With the windows that hold the lure and look most like the question; a third with any that look like it."""
+        for question in cluster.silent:
+            for _ in range(self.mix.silent_copies):
+                looks = windows.ranked(question.text, 3) or windows.passages
+                if self.rng.random() >= 1 / 3:
+                    lures = self._around_lure(cluster, question.lure)
+                    looks = WindowIndex(lures).ranked(question.text, 2) or lures
+                self.add_negative(question.text, self.rng.choice(looks), "silent")
+
+    def _around_lure(self, cluster: Cluster, lure: str) -> list[str]:
+        found = []
+        for text in (p.text for a in cluster.articles for p in a.paragraphs):
+            for match in re.finditer(rf"(?<!\w){re.escape(lure)}(?!\w)", text):
+                begin, end = window_around(text, *match.span(), window_size(self.rng), self.rng)
+                found.append(text[min(begin, match.start()) : max(end, match.end())])
+        return found
 
     def add_qamr(self, sentences: list[Paragraph]) -> None:
         index = WindowIndex([s.text for s in sentences])
