@@ -397,7 +397,8 @@ class Catalog:
         source_key: str,
         file_hash: str,
         born: int,
-    ) -> None:
+    ) -> int:
+        """The row that it has."""
         sentences = np.asarray(split.sentences, dtype=np.int32).tobytes()
         row = self._db.execute(
             "insert into articles values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?)",
@@ -414,6 +415,7 @@ class Catalog:
                 "insert into full_text (rowid, title, text) values (?, ?, ?)",
                 (passage_row, article.title, article.text[passage.start : passage.end]),
             )
+        return int(row or 0)
 
     def retire(self, row: int, died: int) -> None:
         self._db.execute("update articles set died = ? where row = ?", (died, row))

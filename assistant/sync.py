@@ -5,19 +5,21 @@ an index after a kill within the step, and what else that leaves:
 
     1 lock       one writer; what a killed sync left behind is discarded, its vectors stay
                      as it was: writer.json says who died; the operating system frees the lock itself
-    2 read       every item's hash against the catalog; changed ones are parsed and split
-                     as it was
-    3 embed      texts without a stored vector, stored as they come
+    2 read       every item's hash against the catalog; changed ones are parsed and split, and then, some at a time, so
+                 that no corpus is held in memory,
+      embed      texts without a stored vector, stored as they come
                      as it was: vectors of no passage, which the next sync finds and does not make again
-    4 write      new rows born in, old rows dead from, the next generation, and who copies whom: one transaction
+      store      new rows born in, rows in whose place they come dead from, the next generation
+                     as it was: rows of a generation that is not recorded, which nobody reads
+    3 record     rows that left dead from the next generation, who copies whom, and that there is one: one transaction
                      as it was, or WRITTEN
-    5 build      copy the current generation aside, add and delete, close, flush
+    4 build      copy the current generation aside, add and delete, close, flush
                      WRITTEN: half a Chroma folder
-    6 verify     in a process of its own
+    5 verify     in a process of its own
                      WRITTEN: a Chroma folder that is whole, and that nobody relies on
-    7 swap       rename CURRENT: from here on the new generation answers
+    6 swap       rename CURRENT: from here on the new generation answers
                      WRITTEN, maybe with CURRENT.new; or SETTLED
-    8 clean      drop what no kept generation can see
+    7 clean      drop what no kept generation can see
                      SETTLED: rows and folders that nobody reads
 
 In each of these states the generation that CURRENT names answers (none, in a NEW index), and the next sync takes away
@@ -46,6 +48,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assistant import copies, sources, vectors
 from assistant.catalog import Catalog, Known, Salvage, salvaged, written_through
@@ -80,6 +83,9 @@ Named = str | os.PathLike[str] | Article | Document
 """What may be named as a source: a path, a pattern, an address, or an article itself."""
 
 _SAMPLES = 20
+_AT_A_TIME = 2_000_000
+"""Characters that are read before they are embedded and stored: some 400 articles, of which a batch pads little."""
+_COMPARED_AT_ONCE = 5_000
 T = TypeVar("T")
 
 
@@ -97,7 +103,6 @@ class _Change:
 @dataclass
 class _Plan:
     outcomes: list[Outcome]
-    changes: list[_Change]
     retired: list[Known]
     forgotten: set[str]
     """Keys of the sources that are not remembered any longer."""
@@ -506,6 +511,17 @@ class _Run:
         self._progress = progress
         self._current = self._usable_current()
         self._next = max(folder.next_number(), self._current + 1)
+        self._due: list[_Change] = []
+        """Read, and still to be stored."""
+        self._due_size = 0
+        """Characters."""
+        self._stored = 0
+        """Changes, in all."""
+        self._replaced: set[int] = set()
+        """Rows of the catalog, of all changes."""
+        self._items = (0, 0)
+        """How many are read, of how many."""
+        self._embedded = 0
 
     def _usable_current(self) -> int:
         return answering(self._folder, self._catalog) if self._rebuild else self._folder.current()
@@ -527,9 +543,8 @@ class _Run:
             with self._catalog.transaction():
                 self._catalog.drop_vectors(self._catalog.odd_vectors())
         plan = self._plan(selection, notices)
-        if plan.changes or plan.retired or not self._current or self._rebuild:
-            self._embed(plan.changes)
-            self._write(plan, selection)
+        if self._stored or plan.retired or not self._current or self._rebuild:
+            self._record(plan, selection)
             self._build()
             self._folder.swap(self._next)
             self._current = self._next
@@ -547,21 +562,23 @@ class _Run:
     def _plan(self, selection: _Selection, notices: Sequence[Outcome]) -> _Plan:
         if not self._rebuild:
             self._web.validators |= self._catalog.validators()
-        plan = _Plan([*notices], [], [], set(selection.forgotten))
+        plan = _Plan([*notices], [], set(selection.forgotten))
         for key in sorted(selection.forgotten):
             self._remove(key, self._catalog.known(key, self._current), plan)
         listings = {key: self._listed(key, selection, plan) for key in selection.sources if key in selection.read}
-        total = sum(len(listing.found) for listing in listings.values() if listing)
-        done = itertools.count(1)
+        self._items = 0, sum(len(listing.found) for listing in listings.values() if listing)
         held = _Held(self._catalog.all_known(self._current), selection)
         for key, listing in listings.items():
             if listing is not None:
-                self._plan_source(
-                    key, listing, selection, held, plan, lambda: self._progress("reading", next(done), total)
-                )
+                self._plan_source(key, listing, selection, held, plan)
         if self._rebuild:
             self._plan_unread(plan)
+        self._store()
         return plan
+
+    def _advance(self) -> None:
+        self._items = self._items[0] + 1, self._items[1]
+        self._progress("reading", *self._items)
 
     def _remove(self, key: str, known: Mapping[str, Known], plan: _Plan) -> None:
         for location, article in sorted(known.items()):
@@ -615,7 +632,6 @@ class _Run:
         selection: _Selection,
         held: _Held,
         plan: _Plan,
-        advance: Callable[[], None],
     ) -> None:
         source = plan.read[key] = replace(
             selection.sources[key], kind=listing.kind, synced=datetime.now(UTC).replace(microsecond=0)
@@ -638,7 +654,7 @@ class _Run:
                 self._plan_duplicate(key, found, known.get(found.location), holder, selection, plan)
             else:
                 self._plan_item(key, found, known.get(found.location), unseen, held, plan)
-            advance()
+            self._advance()
         if listing.complete:
             self._remove(key, unseen.left, plan)
         if any(outcome.what == "failed" for outcome in plan.outcomes[first:]):
@@ -663,13 +679,12 @@ class _Run:
 
     def _plan_unread(self, plan: _Plan) -> None:
         """In a rebuild, articles whose files could not be read again are taken from the catalog."""
-        handled = {change.replaced.row for change in plan.changes if change.replaced}
-        handled |= {article.row for article in plan.retired}
+        handled = self._replaced | {article.row for article in plan.retired}
         for source_key, known in self._catalog.all_known(self._current):
             if known.row not in handled:
                 article = self._catalog.article_in_row(known.row)
                 split = self._splitter.split(article)
-                plan.changes.append(_Change(source_key, article, split, known.file_hash, known))
+                self._take(_Change(source_key, article, split, known.file_hash, known))
 
     def _plan_item(
         self, key: str, item: sources.Item, known: Known | None, unseen: _Unseen, held: _Held, plan: _Plan
@@ -695,18 +710,58 @@ class _Run:
             tell(what, known.title if known else "", f"{error}{kept}")
             return
         moved = None if known else unseen.moved(file_hash)
-        plan.changes.append(_Change(key, article, self._splitter.split(article), file_hash, known or moved))
+        self._take(_Change(key, article, self._splitter.split(article), file_hash, known or moved))
         what = "changed" if known else "renamed" if moved else "added"
         tell(what, article.title, f"was {moved.location}" if moved else "")
 
-    # -- 3 embed -----------------------------------------------------------------------------------------------
+    # -- embed, store ------------------------------------------------------------------------------------------
+
+    def _take(self, change: _Change) -> None:
+        self._due.append(change)
+        self._due_size += len(change.article.text)
+        if change.replaced:
+            self._replaced.add(change.replaced.row)
+        if self._due_size >= _AT_A_TIME:
+            self._store()
+
+    def _store(self) -> None:
+        changes, self._due, self._due_size = self._due, [], 0
+        if changes:
+            self._embed(changes)
+            self._store_rows(changes)
+            self._stored += len(changes)
 
     def _embed(self, changes: Sequence[_Change]) -> None:
         texts = {key: text for change in changes for key, text in self._embedded_texts(change)}
         missing = self._catalog.missing_vectors(texts)
         if self._rebuild:
             missing |= self._doubted(changes)
-        _embed(self._catalog, self._embedder, {key: texts[key] for key in sorted(missing)}, self._progress)
+        before = self._embedded
+        # What is still to be read may need as many for each item; once all are read, the total is exact.
+        read = min(self._items[0] + 1, self._items[1])
+        total = round((before + len(missing)) * (self._items[1] / read if read else 1))
+
+        def report(step: str, done: int, _: int) -> None:
+            self._progress(step, before + done, total)
+
+        _embed(self._catalog, self._embedder, {key: texts[key] for key in sorted(missing)}, report)
+        self._embedded += len(missing)
+
+    def _store_rows(self, changes: Sequence[_Change]) -> None:
+        signatures = copies.signatures({change.article.id: change.article.text for change in changes})
+        with self._catalog.transaction():
+            for change in changes:
+                if change.replaced:
+                    self._catalog.retire(change.replaced.row, self._next)
+                row = self._catalog.add_article(
+                    change.article,
+                    change.split,
+                    [key for key, _ in self._embedded_texts(change)],
+                    source_key=change.source_key,
+                    file_hash=change.file_hash,
+                    born=self._next,
+                )
+                self._catalog.add_signatures({row: signatures[change.article.id]})
 
     def _doubted(self, changes: Sequence[_Change]) -> set[str]:
         """Keys of vectors that Chroma's own copy contradicts; of a damaged file, of those that it does not confirm."""
@@ -717,7 +772,7 @@ class _Run:
         }
         stored = self._catalog.vectors(keys.values())
         due = {id_: stored[key] for id_, key in keys.items() if key in stored}
-        lacking, other = vectors.differing(self._folder.generation(self._current), due)
+        lacking, other = vectors.differing(self._folder.generation(self._current), [due])
         taken_over = not self._catalog.built_with(self._current)
         return {keys[id_] for id_ in (other | lacking if taken_over else other)}
 
@@ -727,39 +782,27 @@ class _Run:
             text = _embedded_text(change.article.title, change.article.text[passage.start : passage.end])
             yield hashlib.sha256(f"{self._wanted['embedding']}\0{text}".encode()).hexdigest()[:32], text
 
-    # -- 4 write -----------------------------------------------------------------------------------------------
+    # -- 3 record ----------------------------------------------------------------------------------------------
 
-    def _write(self, plan: _Plan, selection: _Selection) -> None:
-        signatures = copies.signatures({change.article.id: change.article.text for change in plan.changes})
+    def _record(self, plan: _Plan, selection: _Selection) -> None:
         with self._catalog.transaction():
-            for change in plan.changes:
-                if change.replaced:
-                    self._catalog.retire(change.replaced.row, self._next)
-                self._catalog.add_article(
-                    change.article,
-                    change.split,
-                    [key for key, _ in self._embedded_texts(change)],
-                    source_key=change.source_key,
-                    file_hash=change.file_hash,
-                    born=self._next,
-                )
             for article in plan.retired:
                 self._catalog.retire(article.row, self._next)
             versions = {name: version(name) for name in ("chromadb", "sentence-transformers", "llama-index-core")}
             self._catalog.record_generation(self._next, {**self._wanted, **versions})
-            self._record_copies(signatures)
+            self._record_copies()
             self._remember(plan, selection)
 
-    def _record_copies(self, new: Mapping[str, copies.Signature]) -> None:
+    def _record_copies(self) -> None:
         """Which articles of the next generation tell one story. Signatures that are not there yet are stored."""
         rows = {id_: (row, signature) for row, id_, signature in self._catalog.signatures(self._next)}
 
         def text_of(id_: str) -> str:
             return self._catalog.article_in_row(rows[id_][0]).text
 
-        missing = [id_ for id_, (_, signature) in rows.items() if signature is None]
         # Those of a catalog that knew no signatures when they were written.
-        made = {**new, **copies.signatures({id_: text_of(id_) for id_ in missing if id_ not in new})}
+        missing = [id_ for id_, (_, signature) in rows.items() if signature is None]
+        made = {id_: copies.signatures({id_: text_of(id_)})[id_] for id_ in missing}
         self._catalog.add_signatures({rows[id_][0]: made[id_] for id_ in missing})
         found = {id_: made[id_] if signature is None else signature for id_, (_, signature) in rows.items()}
         self._catalog.record_copies(self._next, copies.stories(found, text_of))
@@ -772,13 +815,13 @@ class _Run:
             self._catalog.forget_source(key)
         self._catalog.add_validators(self._web.fresh)
 
-    # -- 5 build, 6 verify -------------------------------------------------------------------------------------
+    # -- 4 build, 5 verify -------------------------------------------------------------------------------------
 
     def _build(self) -> None:
         previous = 0 if self._rebuild else self._current
         _build_generation(self._folder, self._catalog, previous, self._next, self._progress)
 
-    # -- 8 clean -----------------------------------------------------------------------------------------------
+    # -- 7 clean -----------------------------------------------------------------------------------------------
 
     def _clean(self) -> None:
         with self._catalog.transaction():
@@ -877,12 +920,17 @@ def _embed_doubted(
     folder: IndexFolder, catalog: Catalog, current: int, embedder: Callable[[], Embedder], progress: Progress
 ) -> None:
     keys = catalog.embedded(current)
-    stored = catalog.vectors(keys.values())
-    for odd in catalog.odd_vectors():
-        stored.pop(odd, None)
-    due = {id_: stored[key] for id_, key in keys.items() if key in stored}
-    _, other = vectors.differing(folder.generation(current), due)
-    doubted = {key for id_, key in keys.items() if key not in stored or id_ in other}
+    odd = set(catalog.odd_vectors())
+    held: set[str] = set()
+
+    def stored() -> Iterator[dict[str, NDArray[np.float32]]]:
+        for ids in _batched(iter(keys), _COMPARED_AT_ONCE):
+            found = catalog.vectors({keys[id_] for id_ in ids} - odd)
+            held.update(found)
+            yield {id_: found[keys[id_]] for id_ in ids if keys[id_] in found}
+
+    _, other = vectors.differing(folder.generation(current), stored())
+    doubted = {key for id_, key in keys.items() if key not in held or id_ in other}
     if not doubted:
         return
     model = embedder()

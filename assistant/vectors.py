@@ -273,23 +273,29 @@ def compare(folder: Path, expected: int, rows: Sequence[Row], samples: Sequence[
             )
 
 
-def differing(folder: Path, due: Mapping[str, NDArray[np.float32]]) -> tuple[set[str], set[str]]:
+def differing(folder: Path, due: Iterable[Mapping[str, NDArray[np.float32]]]) -> tuple[set[str], set[str]]:
     """Of passages with their vectors, by id: (those that the generation lacks, those of which it has another vector).
 
-    A generation that cannot be read lacks them all. The vectors are of one length.
+    They come some at a time and are not kept in memory. A generation that cannot be read lacks them all. The vectors
+    are of one length.
     """
-    if not due:
-        return set(), set()
     with tempfile.TemporaryDirectory() as scratch:
-        held, told = Path(scratch) / "rows.npz", Path(scratch) / "told.json"
-        np.savez(held, ids=np.array(list(due), dtype=str), vectors=np.stack(list(due.values())))
+        held, told = [], Path(scratch) / "told.json"
+        ids: set[str] = set()
+        for number, some in enumerate(due):
+            if some:
+                held.append(str(Path(scratch) / f"rows-{number}.npz"))
+                np.savez(held[-1], ids=np.array(list(some), dtype=str), vectors=np.stack(list(some.values())))
+                ids.update(some)
+        if not held:
+            return set(), set()
         try:
             check_whole(folder)
-            complaint = _complaint_elsewhere({"folder": str(folder), "rows": str(held), "told": str(told)})
+            complaint = _complaint_elsewhere({"folder": str(folder), "rows": held, "told": str(told)})
         except IndexDamaged as error:
             complaint = str(error)
         if complaint:
-            return set(due), set()
+            return ids, set()
         lacking, other = json.loads(told.read_text(encoding="utf-8"))
     return set(lacking), set(other)
 
@@ -321,7 +327,7 @@ def _complaint(order: dict[str, Any]) -> str | None:
 
 def _complaint_of(index: VectorIndex, order: dict[str, Any]) -> str | None:
     if "told" in order:
-        Path(order["told"]).write_text(json.dumps(_differing(index, np.load(order["rows"]))), encoding="utf-8")
+        Path(order["told"]).write_text(json.dumps(_differing(index, order["rows"])), encoding="utf-8")
         return None
     if index.count() != order["expected"]:
         return f"{index.count()} rows where {order['expected']} are due"
@@ -362,13 +368,14 @@ def _difference(index: VectorIndex, due: Mapping[str, NDArray[Any]]) -> str | No
     return None
 
 
-def _differing(index: VectorIndex, due: Mapping[str, NDArray[Any]]) -> tuple[list[str], list[str]]:
+def _differing(index: VectorIndex, files: Sequence[str]) -> tuple[list[str], list[str]]:
     lacking, other = [], []
-    for id_, wanted, held in _side_by_side(index, due):
-        if held is None:
-            lacking.append(id_)
-        elif not _alike(held[0], wanted):
-            other.append(id_)
+    for file in files:
+        for id_, wanted, held in _side_by_side(index, np.load(file)):
+            if held is None:
+                lacking.append(id_)
+            elif not _alike(held[0], wanted):
+                other.append(id_)
     return lacking, other
 
 

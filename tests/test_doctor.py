@@ -440,7 +440,7 @@ KILLS: dict[str, tuple[Any, str]] = {
     "once it is moved": (IndexFolder, "set_catalog_aside"),
     "before it is taken over": (sync, "_take_over"),
     "before that is noted": (IndexFolder, "taken_over"),
-    "within the first sync": (sync._Run, "_write"),
+    "within the first sync": (sync._Run, "_record"),
 }
 
 
@@ -637,6 +637,7 @@ def test_a_question_after_current_is_gone_costs_no_article(lone: Patient, monkey
 
 STEPS: dict[str, tuple[Any, str, str]] = {
     "embed": (WordEmbedder, "passages", ""),
+    "record": (sync._Run, "_record", ""),
     "build": (sync._Run, "_build", "interrupted"),
     "swap": (IndexFolder, "swap", "interrupted"),
     "clean": (sync._Run, "_clean", ""),

@@ -308,6 +308,16 @@ def test_what_lies_beyond_the_limit_of_a_sitemap_is_not_taken_for_gone(monkeypat
     assert (len(entries), whole) == (2, False)
 
 
+def test_a_feed_that_takes_too_long_is_one_line_and_the_other_sources_are_read(
+    index: Index, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart, "SECONDS_LIMIT", 2.0)
+    endless = site.put("/feed", rss(*(rss_item(f"/{i}") for i in range(60_000))), "application/rss+xml")
+    report = index.sync(endless, site.put("/b", page(FIRST)))
+    assert told(report) == {endless: f"{endless} cannot be read: takes longer than 2 s to read"}
+    assert report.count("added") == 1
+
+
 @pytest.mark.full
 def test_a_feed_of_a_hundred_thousand_entries_is_read_up_to_its_limit() -> None:
     raw = rss(*(rss_item(f"https://stone.example/{i}") for i in range(100_000))).encode()

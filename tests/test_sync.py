@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -104,6 +104,36 @@ def test_a_first_sync_adds_every_article(open_assistant: Callable[..., Assistant
     assert len(embedder.embedded) == 3
     for step in ("reading", "embedding", "indexing"):
         assert [s for s in steps if s[0] == step][-1] == (step, 3, 3)
+
+
+def test_articles_are_embedded_and_stored_some_at_a_time(
+    open_assistant: Callable[..., Assistant],
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = contents(sync_clean(corpus, tmp_path / "whole"))
+    monkeypatch.setattr(sync, "_AT_A_TIME", 1)
+    batches: list[int] = []
+    passages = WordEmbedder.passages
+
+    def counted(embedder: WordEmbedder, texts: Sequence[str]) -> Iterator[tuple[int, Any]]:
+        batches.append(len(texts))
+        return passages(embedder, texts)
+
+    monkeypatch.setattr(WordEmbedder, "passages", counted)
+    assistant = open_assistant()
+    steps: list[tuple[str, int, int]] = []
+    report = assistant.sync(progress=lambda *step: steps.append(step))
+    assert counts(report) == {"added": 3}
+    assert batches == [1, 1, 1]
+    assert contents(IndexFolder(assistant.settings.index)) == whole
+    embedding = [(done, total) for step, done, total in steps if step == "embedding"]
+    # The total is a guess, from the articles read, until all are.
+    assert embedding == [(1, 3), (2, 3), (3, 3)]
+    (corpus / "museum.md").unlink()
+    report = assistant.sync(rebuild=True)
+    assert counts(report) == {"changed": 2, "removed": 1}
 
 
 def test_a_second_sync_does_nothing(
@@ -915,8 +945,11 @@ def killed_at(call, function, calls=[]):
 
 homes = {
     "embed": (WordEmbedder, "passages", 1),
-    "write": (sync._Run, "_write", 1),
-    "within write": (Catalog, "add_article", 2),
+    "store": (sync._Run, "_store_rows", 1),
+    "within store": (Catalog, "add_article", 2),
+    "store again": (sync._Run, "_store_rows", 2),
+    "record": (sync._Run, "_record", 1),
+    "within record": (Catalog, "record_copies", 1),
     "build": (sync._Run, "_build", 1),
     "within build": (vectors, "_metadata", 2),
     "verify": (vectors, "verify", 1),
@@ -933,12 +966,14 @@ for step in steps:
         home, name, call = homes[step]
         setattr(home, name, killed_at(call, getattr(home, name)))
         folder = IndexFolder(Path(root) / ("index " + step))
+        if step == "store again":
+            sync._AT_A_TIME = 1
         sync.synchronise(folder, WordEmbedder(), corpus=Path(corpus), passage_words=90, overlap_words=25)
         os._exit(0)
     print(step, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), sep=":", flush=True)
 """
 STEPS = {
-    **dict.fromkeys(("embed", "write", "within write"), State.SETTLED),
+    **dict.fromkeys(("embed", "store", "within store", "store again", "record", "within record"), State.SETTLED),
     **dict.fromkeys(("build", "within build", "verify", "swap"), State.WRITTEN),
     "clean": State.SETTLED,
 }

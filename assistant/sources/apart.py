@@ -1,4 +1,4 @@
-"""The bytes of a file that nobody vouches for -> Draft, by its parser in a process of its own, which can be ended.
+"""Bytes that nobody vouches for -> what their parser finds, in a process of its own, which can be ended.
 
 Some bytes keep a parser busy forever, fill the memory or crash it, and nothing within its process can stop that. The
 process starts with the first file and serves all of a sync. The parsers' libraries are imported there and not here, so
@@ -17,12 +17,14 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from assistant.errors import ArticleSkipped, ArticleUnreadable
 from assistant.sources.draft import Draft
+from assistant.sources.feeds import Entry
 
 SECONDS_LIMIT = 40.0
 """For one file; a PDF stops itself after 30, and then says where."""
@@ -34,19 +36,35 @@ _SERVER = "import sys; sys.path.append(sys.argv[1]); from assistant.sources.apar
 
 
 def draft_apart(suffix: str, raw: bytes, **page: Any) -> Draft:
-    """What the suffix's parser finds. `page` are the options of `parse_html`, for UTF-8 text of a page of the web.
+    """What the suffix's parser finds in a file. `page` are the options of `parse_html`, for UTF-8 text of a web page.
 
     Raises ArticleUnreadable: as the parser does, and if it takes too long, too much memory, or crashes.
     """
+    found = _asked({"what": "page" if page else suffix, "options": page}, raw)
+    return Draft(found["text"], found["metadata"])
+
+
+def entries_apart(kind: str, raw: bytes, url: str) -> tuple[list[Entry], bool]:
+    """Of a "feed" or "sitemap": (entries, whether all pages are named). Raises ArticleUnreadable, as above."""
+    found = _asked({"what": kind, "options": {"url": url}}, raw)
+    return [Entry(**entry) for entry in found["entries"]], found["whole"]
+
+
+def sitemaps_apart(raw: bytes, url: str) -> list[str]:
+    """Of a sitemap index: the addresses of its sitemaps. Raises ArticleUnreadable, as above."""
+    return list(_asked({"what": "sitemap index", "options": {"url": url}}, raw)["places"])
+
+
+def _asked(job: Mapping[str, Any], raw: bytes) -> dict[str, Any]:
     with _lock:
         if _running and _running[0].ended:
             end()
         if not _running:
             _running.append(_Process())
-        answer = _running[0].ask({"suffix": suffix, "size": len(raw), "page": page}, raw)
+        answer = _running[0].ask({**job, "size": len(raw)}, raw)
     if "reason" in answer:
         raise (ArticleSkipped if answer["skipped"] else ArticleUnreadable)(answer["reason"])
-    return Draft(answer["text"], answer["metadata"])
+    return answer
 
 
 def end() -> None:
@@ -118,7 +136,7 @@ def serve() -> None:
         job = json.loads(line)
         raw = jobs.read(job["size"])
         _limit()
-        answers.write(json.dumps(_answer(job["suffix"], raw, job["page"]), default=_plain).encode() + b"\n")
+        answers.write(json.dumps(_answer(job["what"], raw, job["options"]), default=_plain).encode() + b"\n")
         answers.flush()
 
 
@@ -144,18 +162,31 @@ def _limit() -> None:
             continue
 
 
-def _answer(suffix: str, raw: bytes, page: Mapping[str, Any]) -> dict[str, Any]:
-    from assistant.sources.files import PARSERS
-    from assistant.sources.html import parse_html
-
+def _answer(what: str, raw: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        draft = parse_html(raw.decode(), **page) if page else PARSERS[suffix](raw)
+        return _found(what, raw, options)
     except ArticleUnreadable as error:
         return {"reason": str(error), "skipped": isinstance(error, ArticleSkipped)}
     except RecursionError:
         return {"reason": "nested too deep to read", "skipped": False}
     except MemoryError:
         return {"reason": f"takes more than {MEMORY_LIMIT // 2**30} GiB of memory to read", "skipped": False}
+
+
+def _found(what: str, raw: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises ArticleUnreadable, RecursionError, MemoryError."""
+    from assistant.sources import feeds
+    from assistant.sources.files import PARSERS
+    from assistant.sources.html import parse_html
+
+    if what == "feed":
+        return {"entries": [asdict(entry) for entry in feeds.feed_entries(raw, **options)], "whole": False}
+    if what == "sitemap":
+        entries, whole = feeds.sitemap_entries(raw, **options)
+        return {"entries": [asdict(entry) for entry in entries], "whole": whole}
+    if what == "sitemap index":
+        return {"places": feeds.sitemaps(raw, **options)}
+    draft = parse_html(raw.decode(), **options) if what == "page" else PARSERS[what](raw)
     return {"text": draft.text, "metadata": draft.metadata}
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from assistant.errors import ArticleGone, ArticleSkipped, ArticleUnreadable, SourceMissing
 from assistant.schema import LIST_DIGEST, Article, Source, Validator, host_of
-from assistant.sources.apart import draft_apart
+from assistant.sources.apart import draft_apart, entries_apart, sitemaps_apart
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import Draft, to_article
-from assistant.sources.feeds import Entry, feed_entries, kind_of, sitemap_entries, sitemaps
+from assistant.sources.feeds import Entry, kind_of
 from assistant.sources.files import PARSER_VERSION
 from assistant.sources.listing import Found, Listing, Unreadable, article_id
 from assistant.sources.web import LIST_BYTES, Response, Web, checked_url, unpacked
@@ -132,18 +132,15 @@ def _listing(source: Source, web: Web, response: Response) -> Listing:
             raise ArticleUnreadable(f"there is no {source.kind} any longer")
         return Listing([PageItem(source.place, web, source.allow_private, fetched=response)], "page")
     web.fresh[source.place] = _validator(response, _LIST, "")
-    if kind == "feed":
-        entries = feed_entries(response.body, response.url)
-        return Listing(_items(entries, source, web), "feed", complete=False)
-    if kind == "sitemap":
-        entries, whole = sitemap_entries(response.body, response.url)
-        return Listing(_items(entries, source, web), "sitemap", complete=whole)
+    if kind != "sitemap index":
+        entries, whole = entries_apart(kind, response.body, response.url)
+        return Listing(_items(entries, source, web), kind, complete=whole)
     return _all_sitemaps(source, web, response)
 
 
 def _all_sitemaps(source: Source, web: Web, index: Response) -> Listing:
     """Of an index: it is complete if each sitemap could be read and is."""
-    places = sitemaps(index.body, index.url)
+    places = sitemaps_apart(index.body, index.url)
     found: list[Found] = []
     complete = len(places) <= SITEMAPS_LIMIT
     # One of them may change while the index does not.
@@ -154,7 +151,7 @@ def _all_sitemaps(source: Source, web: Web, index: Response) -> Listing:
             body = unpacked(response.body, LIST_BYTES)
             if kind_of(body) == "sitemap index":
                 raise ArticleUnreadable("an index within an index of sitemaps; name it by itself")  # noqa: TRY301
-            entries, whole = sitemap_entries(body, response.url)
+            entries, whole = entries_apart("sitemap", body, response.url)
         except ArticleUnreadable as error:
             found.append(Unreadable(place, str(error)))
             complete = False

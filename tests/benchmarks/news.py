@@ -16,8 +16,11 @@ FOLDER = Path(__file__).parent / "calibration"
 
 
 def load(folder: Path = FOLDER) -> list[Asked]:
-    """In the order of the files; the answers are the article's words first, then other articles' words for the same."""
-    return [
+    """In the order of the files; the answers are the article's words first, then other articles' words for the same.
+
+    Last come those that share nearly all words with what some article says, and that no article answers.
+    """
+    asked = [
         Asked(
             str(q["q"]),
             article["title"],
@@ -27,6 +30,7 @@ def load(folder: Path = FOLDER) -> list[Asked]:
         for article in _articles(folder)
         for q in article["questions"]
     ]
+    return asked + [Asked(str(q["q"]), "", "", ()) for story in _stories(folder) for q in story.get("silent", ())]
 
 
 def write_corpus(target: Path, folder: Path = FOLDER) -> None:
@@ -39,5 +43,8 @@ def write_corpus(target: Path, folder: Path = FOLDER) -> None:
 
 
 def _articles(folder: Path) -> list[dict[str, Any]]:
-    files = sorted(folder.glob("*.yaml"))
-    return [a for path in files for a in yaml.safe_load(path.read_text(encoding="utf-8"))["articles"]]
+    return [article for story in _stories(folder) for article in story["articles"]]
+
+
+def _stories(folder: Path) -> list[dict[str, Any]]:
+    return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yaml"))]
