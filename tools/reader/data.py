@@ -16,7 +16,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ NEWS = Path(__file__).parent / "news"
 """Made-up news articles with questions: clusters of articles that tell one story, see README."""
 
 MAX_TOKENS = 192
+TITLE_CHARS = 120
 NO_ANSWER = -1
 KINDS = ("squad", "human_pos", "human_neg", "hard_window", "swapped", "qamr", "qamr_neg", "news", "news_neg", "silent")
 
@@ -51,8 +52,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Paragraph:
+    """`title` is that of its article, "" where it has none."""
+
     text: str
     questions: tuple[Question, ...]
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def _article(entry: dict[str, Any]) -> Article:
             Question(q["id"], q["question"].strip(), tuple((a["text"], a["answer_start"]) for a in q["answers"]))
             for q in p["qas"]
         )
-        paragraphs.append(Paragraph(p["context"], questions))
+        paragraphs.append(Paragraph(p["context"], questions, entry["title"].replace("_", " ")))
     return Article(entry["title"], tuple(paragraphs))
 
 
@@ -153,9 +157,9 @@ class Cluster:
     silent: tuple[Silent, ...] = ()
 
     def unanswered(self) -> Article:
-        """All of its text as one paragraph, with the questions that it does not answer."""
-        text = "\n\n".join(p.text for a in self.articles for p in a.paragraphs)
-        return Article(self.name, (Paragraph(text, tuple(Question(q.id, q.text, ()) for q in self.silent)),))
+        """Its paragraphs, each with all of the questions that none of them answers."""
+        questions = tuple(Question(q.id, q.text, ()) for q in self.silent)
+        return Article(self.name, tuple(replace(p, questions=questions) for a in self.articles for p in a.paragraphs))
 
 
 def read_news(folder: Path = NEWS) -> list[Cluster]:
@@ -177,7 +181,7 @@ def _news_article(cluster: str, number: int, raw: dict[str, Any]) -> Article:
         Question(f"{cluster}-{number}-{i}", str(q["q"]).strip(), () if q.get("none") else (_news_answer(text, q),))
         for i, q in enumerate(raw["questions"])
     )
-    return Article(raw["title"], (Paragraph(text, questions),))
+    return Article(raw["title"], (Paragraph(text, questions, str(raw["title"])),))
 
 
 def _news_answer(text: str, question: dict[str, Any]) -> tuple[str, int]:
@@ -330,12 +334,20 @@ def holds_answer(passage: str, answers: tuple[tuple[str, int], ...]) -> bool:
     return any(f" {gold} " in words for gold in golds)
 
 
+@dataclass(frozen=True)
+class Window:
+    """Whole sentences of a paragraph, and the title of its article."""
+
+    text: str
+    title: str = ""
+
+
 class WindowIndex:
     """BM25 over the windows of one article: the passages that look most like the question."""
 
-    def __init__(self, passages: list[str], k1: float = 1.2, b: float = 0.5) -> None:
+    def __init__(self, passages: list[Window], k1: float = 1.2, b: float = 0.5) -> None:
         self.passages = passages
-        bags = [Counter(content_words(p)) for p in passages]
+        bags = [Counter(content_words(p.text)) for p in passages]
         lengths = [sum(bag.values()) for bag in bags]
         mean = max(1.0, sum(lengths) / max(1, len(lengths)))
         self._postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
@@ -343,7 +355,7 @@ class WindowIndex:
             for word, tf in bag.items():
                 self._postings[word].append((i, tf * (k1 + 1) / (tf + k1 * (1 - b + b * lengths[i] / mean))))
 
-    def ranked(self, question: str, top: int) -> list[str]:
+    def ranked(self, question: str, top: int) -> list[Window]:
         scores: dict[int, float] = defaultdict(float)
         for word in set(content_words(question)):
             found = self._postings.get(word, ())
@@ -352,9 +364,9 @@ class WindowIndex:
                 scores[i] += idf * weight
         return [self.passages[i] for i in sorted(scores, key=lambda i: -scores[i])[:top]]
 
-    def hard_negative(self, question: Question, rng: random.Random) -> str | None:
+    def hard_negative(self, question: Question, rng: random.Random) -> Window | None:
         """One of the three best windows without the answer: always the first would repeat it every epoch."""
-        without = [p for p in self.ranked(question.text, 8) if not holds_answer(p, question.answers)]
+        without = [p for p in self.ranked(question.text, 8) if not holds_answer(p.text, question.answers)]
         return rng.choice(without[:3]) if without else None
 
 
@@ -417,6 +429,19 @@ class Example:
     end: int
     kind: str
     group: int
+    title: str = ""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return asked(self.question, self.title), self.passage
+
+
+def asked(question: str, title: str) -> str:
+    """The first of the two texts that are read: where the passage says "the company", the title may name it.
+
+    It stands on the question's side, where no answer can be pointed at (Karpukhin et al. 2020 read titles so).
+    """
+    return f"{question} [SEP] {title[:TITLE_CHARS]}" if title else question
 
 
 @dataclass(frozen=True)
@@ -431,6 +456,7 @@ class Mix:
     news_copies: int = 6
     news_hard_share: float = 0.7
     silent_copies: int = 20
+    title_share: float = 0.6
 
 
 @dataclass
@@ -444,7 +470,8 @@ class _Builder:
         self.groups += 1
         return self.groups
 
-    def add_positive(self, text: str, question: Question, kind: str) -> Example:
+    def add_positive(self, paragraph: Paragraph, question: Question, kind: str, *, titled: bool) -> Example:
+        text = paragraph.text
         answer, at = question.consensus()
         begin, end = window_around(text, at, at + len(answer), window_size(self.rng), self.rng)
         begin = min(begin, at)
@@ -456,13 +483,19 @@ class _Builder:
             at - begin + len(answer),
             kind,
             self.new_group(),
+            paragraph.title if titled else "",
         )
         self.examples.append(example)
         return example
 
-    def add_negative(self, question: str, passage: str, kind: str, group: int | None = None) -> None:
+    def add_negative(self, question: str, window: Window, kind: str, *, titled: bool, group: int | None = None) -> None:
         group = self.new_group() if group is None else group
-        self.examples.append(Example(question, passage.rstrip(), NO_ANSWER, NO_ANSWER, kind, group))
+        title = window.title if titled else ""
+        self.examples.append(Example(question, window.text.rstrip(), NO_ANSWER, NO_ANSWER, kind, group, title))
+
+    def _titled(self) -> bool:
+        """Whether a question's windows have their titles: the reader must do without, too."""
+        return self.rng.random() < self.mix.title_share
 
     def add_article(self, article: Article, human: bool) -> None:
         index = WindowIndex(_article_windows(article, self.rng))
@@ -473,29 +506,37 @@ class _Builder:
                 for _ in range(copies):
                     if question.answers:
                         kind = "human_pos" if human else "squad"
-                        self._add_answerable(paragraph.text, question, index, pool, kind, self.mix.hard_share)
+                        self._add_answerable(paragraph, question, index, pool, kind, self.mix.hard_share)
                     else:
-                        self._add_unanswerable(paragraph.text, question, "human_neg")
+                        self._add_unanswerable(paragraph, question, "human_neg")
 
     def _add_answerable(
-        self, text: str, question: Question, index: WindowIndex, pool: dict[str, list[str]], kind: str, hard: float
+        self,
+        paragraph: Paragraph,
+        question: Question,
+        index: WindowIndex,
+        pool: dict[str, list[str]],
+        kind: str,
+        hard: float,
     ) -> None:
-        positive = self.add_positive(text, question, kind)
+        titled = self._titled()
+        positive = self.add_positive(paragraph, question, kind, titled=titled)
         if self.rng.random() < hard:
             negative = index.hard_negative(question, self.rng)
             if negative:
-                self.add_negative(question.text, negative, "hard_window", positive.group)
+                self.add_negative(question.text, negative, "hard_window", titled=titled, group=positive.group)
         if self.rng.random() < self.mix.swap_share:
-            swapped = swapped_question(question.text, positive.passage, pool, self.rng)
+            window = Window(positive.passage, positive.title)
+            swapped = swapped_question(question.text, f"{window.title}\n{window.text}", pool, self.rng)
             if swapped:
-                self.add_negative(swapped, positive.passage, "swapped")
+                self.add_negative(swapped, window, "swapped", titled=True)
 
-    def _add_unanswerable(self, text: str, question: Question, kind: str) -> None:
+    def _add_unanswerable(self, paragraph: Paragraph, question: Question, kind: str) -> None:
         """The part of the paragraph most like the question: where its author laid the trap."""
-        size = window_size(self.rng)
-        pieces = [text[a:b] for a, b in sequential_windows(text, size, overlap=1)]
-        best = WindowIndex(pieces).ranked(question.text, 1) or pieces[:1]
-        self.add_negative(question.text, best[0], kind)
+        pieces = sequential_windows(paragraph.text, window_size(self.rng), overlap=1)
+        windows = [Window(paragraph.text[a:b], paragraph.title) for a, b in pieces]
+        best = WindowIndex(windows).ranked(question.text, 1) or windows[:1]
+        self.add_negative(question.text, best[0], kind, titled=self._titled())
 
     def add_news(self, cluster: Cluster) -> None:
         """As an article of SQuAD, but with the whole cluster to take hard windows and swapped names from."""
@@ -506,35 +547,36 @@ class _Builder:
             for paragraph in article.paragraphs:
                 for question in paragraph.questions * self.mix.news_copies:
                     if not question.answers:
-                        self._add_unanswerable(paragraph.text, question, "news_neg")
+                        self._add_unanswerable(paragraph, question, "news_neg")
                         continue
                     # The other articles tell the same in other words; only a name or figure can be searched for there.
                     brief = len(question.consensus()[0].split()) <= 4
                     windows = all_windows if brief else own
-                    self._add_answerable(paragraph.text, question, windows, pool, "news", self.mix.news_hard_share)
+                    self._add_answerable(paragraph, question, windows, pool, "news", self.mix.news_hard_share)
+        self._add_silent(cluster, whole)
 
-        self._add_silent(cluster, all_windows)
-
-    def _add_silent(self, cluster: Cluster, windows: WindowIndex) -> None:
+    def _add_silent(self, cluster: Cluster, whole: Article) -> None:
         """With the windows that hold the lure and look most like the question; a third with any that look like it."""
+        windows = WindowIndex(_article_windows(whole, self.rng))
         for question in cluster.silent:
             for _ in range(self.mix.silent_copies):
                 looks = windows.ranked(question.text, 3) or windows.passages
                 if self.rng.random() >= 1 / 3:
-                    lures = self._around_lure(cluster, question.lure)
+                    lures = self._around_lure(whole, question.lure)
                     looks = WindowIndex(lures).ranked(question.text, 2) or lures
-                self.add_negative(question.text, self.rng.choice(looks), "silent")
+                self.add_negative(question.text, self.rng.choice(looks), "silent", titled=self._titled())
 
-    def _around_lure(self, cluster: Cluster, lure: str) -> list[str]:
+    def _around_lure(self, whole: Article, lure: str) -> list[Window]:
         found = []
-        for text in (p.text for a in cluster.articles for p in a.paragraphs):
-            for match in re.finditer(rf"(?<!\w){re.escape(lure)}(?!\w)", text):
-                begin, end = window_around(text, *match.span(), window_size(self.rng), self.rng)
-                found.append(text[min(begin, match.start()) : max(end, match.end())])
+        for paragraph in whole.paragraphs:
+            for match in re.finditer(rf"(?<!\w){re.escape(lure)}(?!\w)", paragraph.text):
+                begin, end = window_around(paragraph.text, *match.span(), window_size(self.rng), self.rng)
+                text = paragraph.text[min(begin, match.start()) : max(end, match.end())]
+                found.append(Window(text, paragraph.title))
         return found
 
     def add_qamr(self, sentences: list[Paragraph]) -> None:
-        index = WindowIndex([s.text for s in sentences])
+        index = WindowIndex([Window(s.text) for s in sentences])
         pairs = [(s.text, q) for s in sentences for q in s.questions]
         self.rng.shuffle(pairs)
         for text, question in pairs[: self.mix.qamr_positives]:
@@ -544,12 +586,12 @@ class _Builder:
             if self.rng.random() < self.mix.qamr_negative_share:
                 negative = index.hard_negative(question, self.rng)
                 if negative:
-                    self.add_negative(question.text, negative, "qamr_neg", group)
+                    self.add_negative(question.text, negative, "qamr_neg", titled=False, group=group)
 
 
-def _article_windows(article: Article, rng: random.Random) -> list[str]:
+def _article_windows(article: Article, rng: random.Random) -> list[Window]:
     return [
-        paragraph.text[a:b]
+        Window(paragraph.text[a:b], paragraph.title)
         for paragraph in article.paragraphs
         for a, b in sequential_windows(paragraph.text, window_size(rng))
     ]
@@ -614,7 +656,7 @@ def encode(examples: list[Example], tokenizer: Tokenizer, chunk: int = 2000) -> 
     rows: list[tuple[int, int, int, int, int]] = []
     for at in range(0, len(examples), chunk):
         part = examples[at : at + chunk]
-        for example, coded in zip(part, tokenizer.encode_batch([(e.question, e.passage) for e in part]), strict=True):
+        for example, coded in zip(part, tokenizer.encode_batch([e.pair for e in part]), strict=True):
             span = _token_span(coded, example)
             if span is None:
                 continue

@@ -124,20 +124,27 @@ class Prediction:
         return max((measure(gold, self.text) for gold, _ in self.question.answers), default=0.0)
 
 
-def predict(reader: OnnxReader, articles: Iterable[data.Article], every: int = 1) -> list[Prediction]:
-    """One prediction for each question (or every n-th, for a quick look)."""
-    asked = [(p.text, q) for a in articles for p in a.paragraphs for q in p.questions][::every]
+def predict(
+    reader: OnnxReader, articles: Iterable[data.Article], every: int = 1, *, titles: bool = False
+) -> list[Prediction]:
+    """One prediction for each question (or every n-th, for a quick look), from all paragraphs that have it."""
+    read: dict[str, tuple[data.Question, list[data.Paragraph]]] = {}
+    for paragraph in (p for a in articles for p in a.paragraphs):
+        for question in paragraph.questions:
+            read.setdefault(question.id, (question, []))[1].append(paragraph)
+    asked = list(read.values())[::every]
     pairs: list[tuple[str, str]] = []
     owners: list[int] = []
-    for i, (text, question) in enumerate(asked):
-        for begin, end in data.sequential_windows(text, PASSAGE_CHARS, overlap=1):
-            pairs.append((question.text, text[begin:end]))
-            owners.append(i)
+    for i, (question, paragraphs) in enumerate(asked):
+        for p in paragraphs:
+            for begin, end in data.sequential_windows(p.text, PASSAGE_CHARS, overlap=1):
+                pairs.append((data.asked(question.text, p.title if titles else ""), p.text[begin:end]))
+                owners.append(i)
     best: dict[int, tuple[float, str]] = {}
     for owner, (_, passage), span in zip(owners, pairs, reader.read(pairs), strict=True):
         if owner not in best or span.score > best[owner][0]:
             best[owner] = (span.score, passage[span.start : span.end])
-    return [Prediction(q, best[i][1], best[i][0]) for i, (_, q) in enumerate(asked) if i in best]
+    return [Prediction(q, best[i][1], best[i][0]) for i, (q, _) in enumerate(asked) if i in best]
 
 
 def answerable_scores(predictions: list[Prediction]) -> dict[str, float]:
@@ -191,18 +198,21 @@ def with_no_answer(predictions: list[Prediction], threshold: float | None = None
     }
 
 
-def validate(reader: OnnxReader, sources: data.Sources, every: int = 1) -> dict[str, Any]:
+def validate(reader: OnnxReader, sources: data.Sources, every: int = 1, *, titles: bool = False) -> dict[str, Any]:
     """All held-out sets: human no-answer questions on 4 articles, 5 SQuAD articles (all answerable), and news.
 
     "silent": the news questions that have an answer beside those that nothing in their cluster answers, each read with
     the whole cluster, as a search in a corpus of near-alike articles would.
     """
-    articles = [article for cluster in sources.news_held_out for article in cluster.articles]
-    news = predict(reader, articles, every)
-    silent = predict(reader, [cluster.unanswered() for cluster in sources.news_held_out], every)
+
+    def read(articles: Iterable[data.Article]) -> list[Prediction]:
+        return predict(reader, articles, every, titles=titles)
+
+    news = read(article for cluster in sources.news_held_out for article in cluster.articles)
+    silent = read(cluster.unanswered() for cluster in sources.news_held_out)
     return {
-        "human": with_no_answer(predict(reader, sources.human_held_out, every)),
-        "squad": answerable_scores(predict(reader, sources.squad_held_out, every)),
+        "human": with_no_answer(read(sources.human_held_out)),
+        "squad": answerable_scores(read(sources.squad_held_out)),
         "news": with_no_answer(news),
         "silent": with_no_answer([p for p in news if p.answerable] + silent),
     }
@@ -216,6 +226,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="a SQuAD 2.0 .json.gz to score, at --threshold from validation")
     parser.add_argument("--threshold", type=float)
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--titles", action="store_true", help="read each passage with the title of its article")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     tokenizer = data.load_tokenizer(args.tokenizer or data.base_folder() / "tokenizer.json", max_tokens=256)
@@ -223,9 +234,11 @@ def main() -> None:
     if args.file:
         if args.threshold is None:
             parser.error("--file needs --threshold: it is chosen on validation, never on the file measured")
-        result = with_no_answer(predict(reader, data.read_squad(args.file), args.every), args.threshold)
+        result = with_no_answer(
+            predict(reader, data.read_squad(args.file), args.every, titles=args.titles), args.threshold
+        )
     elif args.data:
-        result = validate(reader, data.read_sources(args.data), args.every)
+        result = validate(reader, data.read_sources(args.data), args.every, titles=args.titles)
     else:
         parser.error("--data or --file is needed")
     print(json.dumps(result, indent=1))
