@@ -86,6 +86,8 @@ _SAMPLES = 20
 _AT_A_TIME = 2_000_000
 """Characters that are read before they are embedded and stored: some 400 articles, of which a batch pads little."""
 _COMPARED_AT_ONCE = 5_000
+_EMBEDDED_AT_ONCE = 64
+"""Passages between two reports of progress, at each of which a sync can be stopped."""
 T = TypeVar("T")
 
 
@@ -838,7 +840,7 @@ def _embedded_text(title: str, passage: str) -> str:
 def _embed(catalog: Catalog, embedder: Embedder, texts: Mapping[str, str], progress: Progress) -> None:
     """Stores the vectors of texts by their keys. Raises ModelUnavailable."""
     keys, done = list(texts), 0
-    for batch in _batched(embedder.passages(list(texts.values())), 256):
+    for batch in _batched(embedder.passages(list(texts.values())), _EMBEDDED_AT_ONCE):
         if not all(np.isfinite(vector).all() for _, vector in batch):
             raise ModelUnavailable(
                 "the embedding model gave vectors that are no numbers; check its files and sync again"

@@ -120,7 +120,7 @@ def huawei(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of the page, served by a process of its own on the project's articles and a hostile one."""
+    """Of the page, served by a process of its own on the project's articles, a hostile one, and two that disagree."""
     folder = tmp_path_factory.mktemp("chat")
     shutil.copytree(CORPUS, folder / "corpus")
     paragraph = f"<p>The vandal of Vell is called Orm Hask. {html.escape(HOSTILE)}</p>"
@@ -128,6 +128,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         f"<html><head><title>Vandal</title></head><body><article><h1>Vandal</h1>{paragraph * 2}</article></body></html>"
     )
     (folder / "corpus" / "hostile.html").write_text(page, encoding="utf-8")
+    for outlet, cost in (("Lamp", 12), ("Stone", 15)):
+        text = (
+            f"The lighthouse of Orvik was opened in May. The lighthouse of Orvik cost {cost} million crowns to build."
+        )
+        write_article(folder / "corpus" / f"{outlet}.md", "The lighthouse", outlet, "2024-05-02", text)
     places = ["--corpus", str(folder / "corpus"), "--index", str(folder / "index")]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(

@@ -31,6 +31,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 JAC = "Which brand did Huawei launch with JAC?"
+LIGHTHOUSE = "How much did the lighthouse of Orvik cost to build?"
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +190,17 @@ def test_a_follow_up_is_completed_and_a_new_conversation_forgets(page: Any) -> N
     page.locator("#conversation .welcome").wait_for()
     assert page.locator("#evidence mark").count() == 0
     assert "Asked as" not in ask(page, "And with Chery?").inner_text()
+
+
+def test_sources_that_disagree_are_told_and_open_at_what_they_say(page: Any) -> None:
+    turn = ask(page, LIGHTHOUSE)
+    rows = turn.locator(".disagreement tbody tr")
+    assert sorted(cell.split()[0] for cell in rows.locator("td:first-child").all_inner_texts()) == ["12", "15"]
+    other = rows.nth(1)
+    said = other.locator("td").first.inner_text()
+    other.locator(".cite").click()
+    assert said in page.locator("#evidence mark").inner_text()
+    assert other.locator("td").nth(1).inner_text() in evidence(page).inner_text()
 
 
 def test_silence_looks_different_and_offers_the_nearest_passages(page: Any) -> None:
@@ -382,13 +394,45 @@ def test_a_form_that_was_begun_outlives_the_next_answer(page: Any) -> None:
 )
 def test_a_server_that_will_not_answer_any_more_is_told(page: Any, server: str, told: str) -> None:
     page.evaluate(f"() => {{ window.fetch = (_, options) => {server}; }}")
-    # As the server sends it; one that ends at just that moment would be hard to arrange.
+    _show_pending(page)
+    page.locator("#conversation .pending").get_by_text(told).wait_for(timeout=10_000)
+
+
+def _show_pending(page: Any) -> None:
+    """A question that is being asked, as the server sends it: to look at one that takes long would take long."""
     page.evaluate(
         "markup => { document.querySelector('#pending').insertAdjacentHTML('beforeend', markup);"
         " document.dispatchEvent(new Event('pending')); }",
         pending_markup("Who is the mayor of Shenzhen?"),
     )
-    page.locator("#conversation .pending").get_by_text(told).wait_for(timeout=10_000)
+
+
+def test_a_sync_is_stopped_and_what_it_was_to_add_is_removed(page: Any, tmp_path: Path) -> None:
+    text = "".join(f"Ferry {i} left pier {i % 90} at {i % 24} o'clock with {i * 7} people. " for i in range(20_000))
+    write_article(tmp_path / "ferries.md", "Ferries", "Lamp", "2024-07-01", text)
+    page.get_by_role("tab", name="Articles").click()
+    page.locator("#add input[type=file]").set_input_files(tmp_path / "ferries.md")
+    page.locator("#outcomes").get_by_text("embedding:").wait_for(timeout=60_000)
+    page.locator("#stop-sync").click()
+    page.get_by_text("Stopped: the index answers as before").wait_for(timeout=60_000)
+    page.get_by_label("Added files and addresses to remove").click()
+    page.get_by_role("option", name="ferries.md").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_text("Nothing has changed.").wait_for(timeout=60_000)
+    page.get_by_label("Search the articles").fill("ferries")
+    page.get_by_text(re.compile(r"^0 of \d+ articles")).wait_for()
+
+
+def test_a_run_of_cases_is_stopped_and_tells_what_was_asked(page: Any, tmp_path: Path) -> None:
+    case = "  - {{id: c{}, question: Which brand did Huawei launch with JAC?, answers: [Maextro]}}\n"
+    (tmp_path / "many.yaml").write_text("cases:\n" + "".join(case.format(i) for i in range(2_000)))
+    page.get_by_role("tab", name="Regression").click()
+    page.locator("input[type=file]").last.set_input_files(tmp_path / "many.yaml")
+    page.get_by_text("many.yaml").wait_for()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.locator("#report").get_by_text(re.compile(r"asking: [1-9]")).wait_for(timeout=60_000)
+    page.locator("#stop-run").click()
+    page.get_by_text(re.compile(r"Stopped after \d+ of 2000 cases")).wait_for(timeout=60_000)
 
 
 # -- for everyone ----------------------------------------------------------------------------------------------------
@@ -413,8 +457,10 @@ def test_axe_finds_no_serious_fault(visit: Callable[..., Any], scheme: str) -> N
         return _serious(Axe().run(page, options={**rules, "resultTypes": ["violations"]}).response)
 
     ask(page, "Who is the mayor of Shenzhen?")
+    assert ask(page, LIGHTHOUSE).locator(".disagreement").is_visible()
     ask(page, JAC).get_by_role("button", name="This answer is wrong").click()
     page.get_by_role("button", name="Filters").click()
+    _show_pending(page)
     found = serious()
     page.get_by_role("tab", name="Articles").click()
     page.locator("#articles table").wait_for()

@@ -91,6 +91,8 @@ CONTENDERS: dict[str, Callable[[Path, Path], int]] = {
     PLAIN: lambda corpus, index: llama_index(corpus, index, same_passages=True),
     AS_IT_COMES: lambda corpus, index: llama_index(corpus, index, same_passages=False),
 }
+SIZES = {OURS: ("one", "few", "all"), PLAIN: ("one", "all"), AS_IT_COMES: ("one", "all")}
+"""Whose memory is held to a target is ours alone."""
 
 
 def peak() -> float:
@@ -131,7 +133,7 @@ def measured(work: Path, articles: int) -> dict[str, Any]:
     (work / "one").mkdir(exist_ok=True)
     (work / "one" / "one.txt").write_text("Mara Lind opened the bridge over the Orve on Friday morning.\n")
     laps = {
-        name: {size: lap(name, work / size, work / "index" / f"{number}-{size}") for size in ("one", "few", "all")}
+        name: {size: lap(name, work / size, work / "index" / f"{number}-{size}") for size in SIZES[name]}
         for number, name in enumerate(CONTENDERS)
     }
     index = work / "index" / "0-all"
@@ -168,7 +170,7 @@ def show(found: dict[str, Any]) -> None:
     speed = rates(found)
     for name, sizes in found["laps"].items():
         times = "" if name == OURS else f"{speed[OURS] / speed[name]:.2f} ×"
-        peaks = " | ".join(f"{sizes[size]['peak']:.0f} MiB" for size in ("few", "all"))
+        peaks = " | ".join(f"{sizes[size]['peak']:.0f} MiB" if size in sizes else "" for size in ("few", "all"))
         passages = f"{sizes['all']['passages']:,}"
         print(f"| {name} | {speed[name]:.1f} | {times} | {passages} | {sizes['one']['seconds']:.1f} s | {peaks} |")
     mine = found["laps"][OURS]
