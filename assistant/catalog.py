@@ -104,6 +104,8 @@ _ARTICLE_COLUMNS = (
     " updated, fetched"
 )
 _IDS_PER_QUERY = 500
+_DISCARDED_AT_ONCE = 100
+"""Articles."""
 _BEYOND = 1_000
 """How many rows of a damaged table are looked for in vain, one by one, and how far after the last that was found."""
 _OF_THE_DISK = (
@@ -398,7 +400,7 @@ class Catalog:
         file_hash: str,
         born: int,
     ) -> int:
-        """The row that it has."""
+        """The row that it has. Its words are found once `make_searchable` was called."""
         sentences = np.asarray(split.sentences, dtype=np.int32).tobytes()
         row = self._db.execute(
             "insert into articles values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, null, ?, ?)",
@@ -407,28 +409,48 @@ class Catalog:
              iso(article.updated), iso(article.fetched)),
         ).lastrowid  # fmt: skip
         for passage, key in zip(split.passages, vector_keys, strict=True):
-            passage_row = self._db.execute(
+            self._db.execute(
                 "insert into passages values (null, ?, ?, ?, ?, ?)",
                 (row, passage.id, passage.start, passage.end, key),
-            ).lastrowid
-            self._db.execute(
-                "insert into full_text (rowid, title, text) values (?, ?, ?)",
-                (passage_row, article.title, article.text[passage.start : passage.end]),
             )
         return int(row or 0)
+
+    def make_searchable(self) -> None:
+        """Gives every passage that has none its full text.
+
+        BM25 counts all rows of the table, also those that no generation which answers can see: so they come late.
+        """
+        last = self._read("select rowid from full_text order by rowid desc limit 1")
+        self._db.execute(
+            "insert into full_text (rowid, title, text)"
+            " select passages.row, title, substr(text, start + 1, end - start)"
+            " from passages join articles on articles.row = article_row where passages.row > ? order by passages.row",
+            (last[0][0] if last else 0,),
+        )
 
     def retire(self, row: int, died: int) -> None:
         self._db.execute("update articles set died = ? where row = ?", (died, row))
 
     def discard_after(self, generation: int) -> None:
-        """Undoes what a killed sync wrote for a generation that never came."""
-        if any(number > generation for number in self.generations()):
-            # Its articles go: the feeds that brought them have to be read again although they have not changed.
-            self._db.execute("delete from validators where digest like ?", (f"%{LIST_DIGEST}",))
-        self._db.execute("update articles set died = null where died > ?", (generation,))
-        self._delete("born > ?", generation)
-        self._db.execute("delete from copies where generation > ?", (generation,))
-        self._db.execute("delete from generations where number > ?", (generation,))
+        """Undoes what a sync that was killed or failed wrote for a generation that never came.
+
+        The record of it goes first. Its rows go some at a time: a full disk has no room to do it at once.
+        """
+        with self.transaction():
+            if any(number > generation for number in self.generations()):
+                # Its articles go: the feeds that brought them have to be read again although they have not changed.
+                self._db.execute("delete from validators where digest like ?", (f"%{LIST_DIGEST}",))
+            self._db.execute("delete from generations where number > ?", (generation,))
+            self._db.execute("delete from copies where generation > ?", (generation,))
+            self._db.execute("update articles set died = null where died > ?", (generation,))
+        while rows := self._read(f"select row from articles where born > ? limit {_DISCARDED_AT_ONCE}", (generation,)):
+            with self.transaction():
+                self._delete("row in (select value from json_each(?))", json.dumps([row for (row,) in rows]))
+
+    def unrecorded(self) -> int:
+        """Articles that a sync stored before it was killed or failed; nobody reads them."""
+        last = max(self.generations(), default=0)
+        return self._one("select count(*) from articles where born > :last", {"last": last})
 
     def purge_before(self, generation: int) -> None:
         """Drops what no generation from this one on can see, with the vectors that only that used.
@@ -453,7 +475,7 @@ class Catalog:
         """Those of killed syncs that were never repeated, too."""
         self._db.execute("delete from vectors where key not in (select vector_key from passages)")
 
-    def _delete(self, condition: str, value: int) -> None:
+    def _delete(self, condition: str, value: int | str) -> None:
         gone = f"select row from articles where {condition}"
         passages = f"select row from passages where article_row in ({gone})"
         self._db.execute(f"delete from full_text where rowid in ({passages})", (value,))
@@ -513,16 +535,16 @@ class Catalog:
         )
         return [id_ for (id_,) in rows]
 
-    def rows(self, ids: Sequence[str]) -> list[tuple[str, NDArray[np.float32], str, date | None]]:
-        """(passage id, vector, source, published) of passages, newest article first where an id stands twice."""
+    def rows(self, ids: Sequence[str], generation: int) -> list[tuple[str, NDArray[np.float32], str, date | None]]:
+        """(passage id, vector, source, published) of passages of a generation."""
         found = {}
         for chunk in _chunks(ids):
-            marks = ",".join("?" * len(chunk))
+            marks = ",".join(f":id{i}" for i in range(len(chunk)))
             for id_, blob, source, published in self._read(
                 "select passages.id, vector, source, published from passages"
                 " join articles on articles.row = article_row join vectors on vectors.key = vector_key"
-                f" where passages.id in ({marks}) order by articles.born",
-                chunk,
+                f" where passages.id in ({marks}) and {_ALIVE}",
+                {"generation": generation, **{f"id{i}": id_ for i, id_ in enumerate(chunk)}},
             ):
                 found[id_] = (id_, np.frombuffer(blob, dtype="<f4"), source, _date(published))
         if lost := [id_ for id_ in ids if id_ not in found]:
@@ -651,7 +673,7 @@ class Salvage:
 
     sources: Mapping[str, Source]
     articles: Sequence[tuple[str, str, Article]]
-    """(source key, file hash, article) of those that no sync had removed."""
+    """(source key, file hash, article) of those that no sync had removed or replaced."""
     vectors: Mapping[str, NDArray[np.float32]]
 
 

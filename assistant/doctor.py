@@ -344,7 +344,7 @@ class _Examination:
         yield from self._of_vectors(catalog, current)
 
     def _of_leftovers(self, catalog: Catalog, state: State) -> Iterator[Finding]:
-        if state is State.WRITTEN:
+        if state is State.WRITTEN or catalog.unrecorded():
             yield Finding(Kind.LEFT, "a sync was interrupted before what it wrote could answer", FIX, Remedy.SYNC)
         left = self._folder.leftovers(set(catalog.generations()))
         if left:
@@ -377,7 +377,7 @@ class _Examination:
         ids = catalog.passage_ids("alive", current)
         chance = random.Random(current)  # noqa: S311 nothing secret
         compared = chance.sample(ids, min(_COMPARED, len(ids)))
-        rows = [vectors.Row(*row) for row in catalog.rows(compared)]
+        rows = [vectors.Row(*row) for row in catalog.rows(compared, current)]
         try:
             vectors.compare(self._folder.generation(current), len(ids), rows, rows[:_SEARCHED])
         except IndexDamaged as error:

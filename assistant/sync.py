@@ -6,12 +6,13 @@ an index after a kill within the step, and what else that leaves:
     1 lock       one writer; what a killed sync left behind is discarded, its vectors stay
                      as it was: writer.json says who died; the operating system frees the lock itself
     2 read       every item's hash against the catalog; changed ones are parsed and split, and then, some at a time, so
-                 that no corpus is held in memory,
+                 that no corpus is held in memory (but for the rows of exports, and objects given from Python),
       embed      texts without a stored vector, stored as they come
                      as it was: vectors of no passage, which the next sync finds and does not make again
       store      new rows born in, rows in whose place they come dead from, the next generation
                      as it was: rows of a generation that is not recorded, which nobody reads
-    3 record     rows that left dead from the next generation, who copies whom, and that there is one: one transaction
+    3 record     rows that left dead from the next generation, full text, who copies whom, and that there is one: in one
+                 transaction
                      as it was, or WRITTEN
     4 build      copy the current generation aside, add and delete, close, flush
                      WRITTEN: half a Chroma folder
@@ -31,6 +32,7 @@ does `doctor --fix`, which also sees what a sync does not look at (doctor.py).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
@@ -38,6 +40,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -57,8 +60,10 @@ from assistant.errors import (
     ArticleGone,
     ArticleSkipped,
     ArticleUnreadable,
+    AssistantError,
     IndexDamaged,
     IndexMismatch,
+    IndexUnusable,
     InvalidSetting,
     ModelUnavailable,
     SourceMissing,
@@ -85,6 +90,9 @@ Named = str | os.PathLike[str] | Article | Document
 _SAMPLES = 20
 _AT_A_TIME = 2_000_000
 """Characters that are read before they are embedded and stored: some 400 articles, of which a batch pads little."""
+_SPARE = 16 * 2**20
+_BYTES_A_CHARACTER = 12
+"""Of text, its sentences, its vectors and the journal of writing them, on the disk; somewhat more than measured."""
 _COMPARED_AT_ONCE = 5_000
 _EMBEDDED_AT_ONCE = 64
 """Passages between two reports of progress, at each of which a sync can be stopped."""
@@ -176,8 +184,8 @@ def check_corpus(remembered: Mapping[str, Source], corpus: Path, index: Path) ->
 class State(Enum):
     """How CURRENT and what the catalog has recorded stand to each other."""
 
-    NEW = "no sync has written anything"
-    WRITTEN = "a sync was killed, or is at work, between writing its articles and the swap"
+    NEW = "no sync has recorded anything"
+    WRITTEN = "a sync was killed, or is at work, between recording its articles and the swap"
     SETTLED = "the generation that answers is the last that was written"
     LOST = "the catalog does not know the generation that answers"
 
@@ -195,7 +203,7 @@ def state(folder: IndexFolder, catalog: Catalog) -> State:
 def answering(folder: IndexFolder, catalog: Catalog) -> int:
     """The generation that CURRENT names if the catalog knows it, else the last that it recorded; 0 if none is.
 
-    What the catalog recorded last was written in one transaction: it is whole, whether it answered or not.
+    What the catalog recorded is whole, whether it answered or not: the record is written last.
     """
     current, recorded = folder.readable_current(), catalog.generations()
     return current if current in recorded else max(recorded, default=0)
@@ -523,7 +531,8 @@ class _Run:
         """Rows of the catalog, of all changes."""
         self._items = (0, 0)
         """How many are read, of how many."""
-        self._embedded = 0
+        self._embedded = self._to_embed = 0
+        """How many passages are embedded, and how many may have to be in all."""
 
     def _usable_current(self) -> int:
         return answering(self._folder, self._catalog) if self._rebuild else self._folder.current()
@@ -537,14 +546,19 @@ class _Run:
         if self._current and not self._rebuild:
             check_built_with(self._catalog.built_with(self._current), self._wanted)
             vectors.check_whole(self._folder.generation(self._current))
-        with self._catalog.transaction():
-            self._catalog.discard_after(self._current)
+        self._catalog.discard_after(self._current)
         # Half a generation, of a sync that was killed or found the disk full, would take the room of the next.
         self._folder.remove_all_but({self._folder.readable_current(), *self._catalog.generations()})
         if self._rebuild:
             with self._catalog.transaction():
                 self._catalog.drop_vectors(self._catalog.odd_vectors())
-        plan = self._plan(selection, notices)
+        try:
+            plan = self._plan(selection, notices)
+        except BaseException:
+            # Else the next sync does it, as after a kill; a disk that is full may refuse it now.
+            with contextlib.suppress(AssistantError):
+                self._catalog.discard_after(self._current)
+            raise
         if self._stored or plan.retired or not self._current or self._rebuild:
             self._record(plan, selection)
             self._build()
@@ -576,6 +590,8 @@ class _Run:
         if self._rebuild:
             self._plan_unread(plan)
         self._store()
+        if self._embedded != self._to_embed:
+            self._progress("embedding", self._embedded, self._embedded)
         return plan
 
     def _advance(self) -> None:
@@ -729,9 +745,19 @@ class _Run:
     def _store(self) -> None:
         changes, self._due, self._due_size = self._due, [], 0
         if changes:
+            self._check_room(sum(len(change.article.text) for change in changes))
             self._embed(changes)
             self._store_rows(changes)
             self._stored += len(changes)
+
+    def _check_room(self, characters: int) -> None:
+        """Raises IndexUnusable before the disk is full: to take away what was stored needs room, too."""
+        free, needed = shutil.disk_usage(self._folder.root).free, _SPARE + characters * _BYTES_A_CHARACTER
+        if free < needed:
+            raise IndexUnusable(
+                f"{free // 2**20} MiB are free where {self._folder.root} lies, and {needed // 2**20} are needed now; "
+                "make room there, then type: assistant sync"
+            )
 
     def _embed(self, changes: Sequence[_Change]) -> None:
         texts = {key: text for change in changes for key, text in self._embedded_texts(change)}
@@ -739,9 +765,9 @@ class _Run:
         if self._rebuild:
             missing |= self._doubted(changes)
         before = self._embedded
-        # What is still to be read may need as many for each item; once all are read, the total is exact.
+        # A guess: what is still to be read may need as many for each item.
         read = min(self._items[0] + 1, self._items[1])
-        total = round((before + len(missing)) * (self._items[1] / read if read else 1))
+        self._to_embed = total = round((before + len(missing)) * (self._items[1] / read if read else 1))
 
         def report(step: str, done: int, _: int) -> None:
             self._progress(step, before + done, total)
@@ -767,6 +793,8 @@ class _Run:
 
     def _doubted(self, changes: Sequence[_Change]) -> set[str]:
         """Keys of vectors that Chroma's own copy contradicts; of a damaged file, of those that it does not confirm."""
+        if self._catalog.built_with(self._current):
+            return self._contradicted & {key for change in changes for key, _ in self._embedded_texts(change)}
         keys = {
             passage.id: key
             for change in changes
@@ -775,8 +803,12 @@ class _Run:
         stored = self._catalog.vectors(keys.values())
         due = {id_: stored[key] for id_, key in keys.items() if key in stored}
         lacking, other = vectors.differing(self._folder.generation(self._current), [due])
-        taken_over = not self._catalog.built_with(self._current)
-        return {keys[id_] for id_ in (other | lacking if taken_over else other)}
+        return {keys[id_] for id_ in other | lacking}
+
+    @functools.cached_property
+    def _contradicted(self) -> set[str]:
+        """Looked up once a sync."""
+        return _contradicted(self._folder, self._catalog, self._current)
 
     def _embedded_texts(self, change: _Change) -> Iterator[tuple[str, str]]:
         """(vector key, text) per passage."""
@@ -792,6 +824,7 @@ class _Run:
                 self._catalog.retire(article.row, self._next)
             versions = {name: version(name) for name in ("chromadb", "sentence-transformers", "llama-index-core")}
             self._catalog.record_generation(self._next, {**self._wanted, **versions})
+            self._catalog.make_searchable()
             self._record_copies()
             self._remember(plan, selection)
 
@@ -813,9 +846,9 @@ class _Run:
         for key, source in selection.sources.items():
             if key in selection.read:
                 self._catalog.remember_source(plan.read.get(key, source))
+        self._catalog.add_validators(self._web.fresh)
         for key in plan.forgotten:
             self._catalog.forget_source(key)
-        self._catalog.add_validators(self._web.fresh)
 
     # -- 4 build, 5 verify -------------------------------------------------------------------------------------
 
@@ -863,7 +896,7 @@ def _build_generation(folder: IndexFolder, catalog: Catalog, previous: int, numb
         progress("indexing", written, len(added))
 
     def rows(ids: Sequence[str]) -> list[vectors.Row]:
-        return [vectors.Row(*row) for row in catalog.rows(ids)]
+        return [vectors.Row(*row) for row in catalog.rows(ids, number)]
 
     target = folder.generation(number)
     batches = (rows(added[i : i + 1000]) for i in range(0, len(added), 1000))
@@ -906,8 +939,8 @@ def _restored(folder: IndexFolder, catalog: Catalog, embedder: Callable[[], Embe
     if not catalog.built_with(current):
         raise IndexDamaged("the catalog has no generation that is whole; type: assistant sync --rebuild")
     _embed_doubted(folder, catalog, current, embedder, progress)
+    catalog.discard_after(current)
     with catalog.transaction():
-        catalog.discard_after(current)
         number = max(folder.next_number(), current + 1)
         catalog.record_generation(number, catalog.built_with(current))
         catalog.carry_copies(current, number)
@@ -921,6 +954,20 @@ def _restored(folder: IndexFolder, catalog: Catalog, embedder: Callable[[], Embe
 def _embed_doubted(
     folder: IndexFolder, catalog: Catalog, current: int, embedder: Callable[[], Embedder], progress: Progress
 ) -> None:
+    doubted = _contradicted(folder, catalog, current, unknown=True)
+    if not doubted:
+        return
+    model = embedder()
+    check_built_with(catalog.built_with(current), {"embedding": model.fingerprint})
+    words = catalog.embedded_words(doubted, current)
+    _embed(catalog, model, {key: _embedded_text(*words[key]) for key in sorted(doubted)}, progress)
+
+
+def _contradicted(folder: IndexFolder, catalog: Catalog, current: int, *, unknown: bool = False) -> set[str]:
+    """Keys of the vectors of a generation of which Chroma has other ones; with `unknown`, of those that are not stored.
+
+    What cannot be a vector as it was made is not stored.
+    """
     keys = catalog.embedded(current)
     odd = set(catalog.odd_vectors())
     held: set[str] = set()
@@ -932,13 +979,7 @@ def _embed_doubted(
             yield {id_: found[keys[id_]] for id_ in ids if keys[id_] in found}
 
     _, other = vectors.differing(folder.generation(current), stored())
-    doubted = {key for id_, key in keys.items() if key not in held or id_ in other}
-    if not doubted:
-        return
-    model = embedder()
-    check_built_with(catalog.built_with(current), {"embedding": model.fingerprint})
-    words = catalog.embedded_words(doubted, current)
-    _embed(catalog, model, {key: _embedded_text(*words[key]) for key in sorted(doubted)}, progress)
+    return {key for id_, key in keys.items() if id_ in other or (unknown and key not in held)}
 
 
 def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -47,6 +47,7 @@ def add(
     catalog.add_vectors({key or id_: VECTOR})
     split = Split(((0, len(text)),), (passage,))
     catalog.add_article(article, split, [key or id_], source_key="corpus", file_hash=f"hash of {id_}", born=born)
+    catalog.make_searchable()
     return passage.id
 
 
@@ -153,6 +154,24 @@ def test_each_generation_sees_its_own_version(edited: Catalog) -> None:
         }
 
 
+def test_rows_that_nobody_reads_yet_change_no_score(catalog: Catalog) -> None:
+    for id_ in ("a", "b", "c"):
+        add(catalog, id_, f"the clock of {id_} and its bell")
+    catalog.record_generation(1, {})
+    before = catalog.lexical(["clock", "bell"], 10, 1)
+    for number in range(50):
+        article = Article(f"n{number}", "", "a clock", location=f"n{number}.md")
+        split = Split(((0, 7),), (Passage(f"n{number}", article.id, 0, 7),))
+        catalog.add_article(article, split, ["a"], source_key="corpus", file_hash="", born=2)
+    assert catalog.lexical(["clock", "bell"], 10, 1) == before
+    assert catalog.unrecorded() == 50
+    catalog.make_searchable()
+    assert found(catalog, "clock", generation=2) != found(catalog, "clock")
+    catalog.discard_after(1)
+    assert catalog.lexical(["clock", "bell"], 10, 1) == before
+    assert catalog.unrecorded() == 0
+
+
 def test_what_a_killed_sync_wrote_is_discarded_and_its_vectors_stay(edited: Catalog) -> None:
     edited.discard_after(1)
     for generation in (1, 2):
@@ -201,7 +220,7 @@ def test_more_ids_than_one_query_takes_are_all_found(catalog: Catalog) -> None:
     with catalog.transaction():
         ids = [add(catalog, f"a{i}", f"text {i}") for i in range(1_201)]
     assert set(catalog.passages(ids, 1)) == set(ids)
-    assert [id_ for id_, *_ in catalog.rows(ids)] == ids
+    assert [id_ for id_, *_ in catalog.rows(ids, 1)] == ids
     assert catalog.missing_vectors([*(f"a{i}" for i in range(1_201)), "other"]) == {"other"}
 
 

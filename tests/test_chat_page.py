@@ -347,11 +347,12 @@ def test_a_thumbs_down_becomes_a_case_that_eval_runs(page: Any, tmp_path: Path) 
     turn.get_by_role("button", name="This answer is wrong").click()
     turn.get_by_role("button", name="Save as test case").click()
     turn.get_by_text("type the right answer").wait_for()
-    turn.get_by_role("button", name="This answer is wrong").click()
+    # The form stays open until the case is saved.
     turn.get_by_label("The right answer").fill("Maextro")
     page.keyboard.press("Enter")
     told = turn.get_by_text("Saved as a draft case in")
     told.wait_for()
+    assert not turn.get_by_label("The right answer").is_visible()
     page.get_by_role("tab", name="Regression").click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("no case could be counted: 1 drafts").wait_for()
@@ -378,6 +379,23 @@ def test_a_form_that_was_begun_outlives_the_next_answer(page: Any) -> None:
     begun.get_by_role("button", name="This answer is wrong").click()
     ask(page, "Where is Voyah listed?")
     assert not begun.get_by_label("The right answer").is_visible()
+    begun.get_by_role("button", name="This answer is wrong").click()
+    begun.get_by_label("The right answer").fill("Maext")
+    page.get_by_role("button", name="New conversation").click()
+    page.locator("#conversation .welcome").wait_for()
+    assert not ask(page, JAC).get_by_label("The right answer").is_visible()
+
+
+def test_who_types_a_verdict_goes_on_typing_when_an_answer_comes(page: Any) -> None:
+    turn = ask(page, JAC)
+    turn.get_by_role("button", name="This answer is wrong").click()
+    page.locator("textarea").first.fill("Where is Voyah listed?")
+    page.locator("textarea").first.press("Enter")
+    turn.get_by_label("The right answer").focus()
+    page.keyboard.type("Maextro, a brand")
+    replies(page).nth(1).wait_for()
+    page.keyboard.type(" of 2025")
+    page.wait_for_function("document.querySelector('.feedback input').value.endsWith(' of 2025')")
 
 
 @pytest.mark.parametrize(
@@ -386,7 +404,8 @@ def test_a_form_that_was_begun_outlives_the_next_answer(page: Any) -> None:
         ("Promise.reject(new TypeError('gone'))", "The server does not answer. The question is kept"),
         ('Promise.resolve(new Response(\'{"app_id": "another"}\'))', "The server has begun anew. The question is kept"),
         (
-            "new Promise((_, fail) => { options.signal.onabort = () => fail(options.signal.reason); })",
+            # One that is not told when to give up waits for ever.
+            "new Promise((_, fail) => { options?.signal?.addEventListener('abort', () => fail(options.signal.reason)); })",
             "The server does not answer",
         ),
     ],
@@ -396,6 +415,15 @@ def test_a_server_that_will_not_answer_any_more_is_told(page: Any, server: str, 
     page.evaluate(f"() => {{ window.fetch = (_, options) => {server}; }}")
     _show_pending(page)
     page.locator("#conversation .pending").get_by_text(told).wait_for(timeout=10_000)
+
+
+def test_a_server_that_paused_is_waited_for_again(page: Any) -> None:
+    page.evaluate("() => { window.usual = window.fetch; window.fetch = () => Promise.reject(new TypeError('gone')); }")
+    _show_pending(page)
+    told = page.locator("#conversation .pending")
+    told.get_by_text("The server does not answer").wait_for(timeout=10_000)
+    page.evaluate("() => { window.fetch = window.usual; }")
+    told.get_by_text("Searching the articles").wait_for(timeout=10_000)
 
 
 def _show_pending(page: Any) -> None:

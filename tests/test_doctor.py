@@ -637,7 +637,7 @@ def test_a_question_after_current_is_gone_costs_no_article(lone: Patient, monkey
 
 STEPS: dict[str, tuple[Any, str, str]] = {
     "embed": (WordEmbedder, "passages", ""),
-    "record": (sync._Run, "_record", ""),
+    "record": (sync._Run, "_record", "interrupted"),
     "build": (sync._Run, "_build", "interrupted"),
     "swap": (IndexFolder, "swap", "interrupted"),
     "clean": (sync._Run, "_clean", ""),

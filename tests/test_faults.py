@@ -318,6 +318,24 @@ def test_a_feed_that_takes_too_long_is_one_line_and_the_other_sources_are_read(
     assert report.count("added") == 1
 
 
+@pytest.mark.parametrize("followed", [True, False], ids=["followed", "named for the first time"])
+def test_a_list_whose_parser_ended_once_is_read_the_next_time(
+    index: Index, site: Site, monkeypatch: pytest.MonkeyPatch, followed: bool
+) -> None:
+    """Though the server says that it has not changed since."""
+    first, second = (site.put(f"/{name}", page(FIRST)) for name in "ab")
+    feed = f"{site.url}/feed"
+    if followed:
+        site.put("/feed", rss(rss_item(first)), "application/rss+xml", ETag='"1"')
+        index.sync(feed)
+    site.put("/feed", rss(rss_item(first), rss_item(second)), "application/rss+xml", ETag='"2"')
+    with monkeypatch.context() as patch:
+        patch.setattr(apart, "SECONDS_LIMIT", 0.001)
+        assert index.sync(feed).count("failed") == 1
+    index.sync(feed)
+    assert sorted(article.location for article in index.articles()) == [first, second]
+
+
 @pytest.mark.full
 def test_a_feed_of_a_hundred_thousand_entries_is_read_up_to_its_limit() -> None:
     raw = rss(*(rss_item(f"https://stone.example/{i}") for i in range(100_000))).encode()

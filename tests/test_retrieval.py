@@ -118,6 +118,7 @@ def retriever(folder: Path, articles: list[Article], weight: float = 0.6, candid
             split = Split(((0, end),), (Passage(article.id, article.id, 0, end),))
             catalog.add_article(article, split, [article.id], source_key="corpus", file_hash="", born=1)
             rows.append(Row(article.id, vector, article.source, article.published))
+        catalog.make_searchable()
     write_generation(folder / "000001", None, [], [rows])
     vectors = VectorIndex(folder / "000001")
     try:

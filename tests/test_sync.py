@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,14 @@ from conftest import Built, WordEmbedder, write_article
 
 from assistant import Assistant, Settings, sync, vectors
 from assistant.catalog import Catalog
-from assistant.errors import IndexDamaged, IndexMismatch, IndexMissing, ModelUnavailable, SourceMissing
+from assistant.errors import (
+    IndexDamaged,
+    IndexMismatch,
+    IndexMissing,
+    IndexUnusable,
+    ModelUnavailable,
+    SourceMissing,
+)
 from assistant.generations import IndexFolder
 from assistant.reading import load_reader
 from assistant.schema import Article, Outcome, SyncReport
@@ -132,8 +140,12 @@ def test_articles_are_embedded_and_stored_some_at_a_time(
     # The total is a guess, from the articles read, until all are.
     assert embedding == [(1, 3), (2, 3), (3, 3)]
     (corpus / "museum.md").unlink()
-    report = assistant.sync(rebuild=True)
-    assert counts(report) == {"changed": 2, "removed": 1}
+    write_article(corpus / "a.md", "A", STONE, "2024-01-01", "The first to be read is the only one that is new.")
+    steps.clear()
+    report = assistant.sync(progress=lambda *step: steps.append(step))
+    assert counts(report) == {"added": 1, "unchanged": 2, "removed": 1}
+    assert [step for step in steps if step[0] == "embedding"][-1] == ("embedding", 1, 1)
+    assert counts(assistant.sync(rebuild=True)) == {"changed": 3}
 
 
 def test_a_second_sync_does_nothing(
@@ -1069,6 +1081,54 @@ def test_what_a_killed_sync_of_a_source_embedded_outlives_other_syncs(
     embedder = WordEmbedder()
     report = synchronise(index_folder, embedder, corpus=corpus, chosen=[extra], passage_words=90, overlap_words=25)
     assert (counts(report), embedder.embedded) == ({"added": 1}, [])
+
+
+@pytest.mark.parametrize("fault", ["room", "model", "stop"])
+def test_a_sync_that_fails_between_two_batches_leaves_nothing(
+    built: Built, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(built.index, tmp_path / "index")
+    shutil.copytree(built.corpus, tmp_path / "corpus")
+    for name in ("one", "two", "three"):
+        write_article(tmp_path / "corpus" / f"{name}.md", name, STONE, "2024-01-01", f"A new sentence of {name}.")
+    folder = IndexFolder(tmp_path / "index")
+    before = folder.current()
+    monkeypatch.setattr(sync, "_AT_A_TIME", 1)
+    passages, stored = WordEmbedder.passages, Catalog.add_article
+    done: list[str] = []
+
+    def stores(catalog: Catalog, article: Article, *arguments: Any, **options: Any) -> int:
+        done.append(article.title)
+        return stored(catalog, article, *arguments, **options)
+
+    def embeds(embedder: WordEmbedder, texts: Sequence[str]) -> Iterator[tuple[int, Any]]:
+        if done and fault == "model":
+            raise ModelUnavailable("gone")
+        return passages(embedder, texts)
+
+    def progress(step: str, read: int, total: int) -> None:
+        if done and fault == "stop":
+            raise KeyboardInterrupt
+
+    def usage(path: Path) -> Any:
+        return SimpleNamespace(free=2**20 if done and fault == "room" else 2**40)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "add_article", stores)
+        patch.setattr(WordEmbedder, "passages", embeds)
+        patch.setattr(sync.shutil, "disk_usage", usage)
+        raised = {"room": IndexUnusable, "model": ModelUnavailable, "stop": KeyboardInterrupt}[fault]
+        with pytest.raises(raised):
+            synchronise(
+                folder, WordEmbedder(), corpus=tmp_path / "corpus", passage_words=90, overlap_words=25,
+                progress=progress,
+            )  # fmt: skip
+    assert len(done) == 1
+    assert folder.current() == before
+    with closing(Catalog(folder.catalog)) as catalog:
+        assert catalog.unrecorded() == 0
+        assert sync.state(folder, catalog) is State.SETTLED
+    assert sync_by_hand(folder, tmp_path / "corpus").articles == 15
 
 
 def _interrupt(*arguments: object, **options: object) -> None:

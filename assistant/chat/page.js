@@ -69,7 +69,7 @@ function changed() {
   const last = turns[turns.length - 1];
   pending();
   reopen();
-  if (!last) { latest = null; close(); return; }
+  if (!last) { latest = null; forms.clear(); close(); return; }
   const key = keyOf(last);
   // A link's question has been asked: loading the page again must not ask it again.
   if (location.search) history.replaceState(null, '', location.pathname);
@@ -103,11 +103,12 @@ let begun = null; // which start of the server gave this page
 const PATIENCE = 3000; // ms; a server that hangs says no more than one that is gone
 async function look(turn) {
   const told = turn.querySelector('[role=status]');
+  told.dataset.usual ??= told.textContent;
   try {
     const answer = await fetch('gradio_api/app_id', { signal: AbortSignal.timeout(PATIENCE) });
     const { app_id: id } = await answer.json();
     begun ??= id;
-    if (id === begun) return;
+    if (id === begun) { told.textContent = told.dataset.usual; return; }
     told.textContent = 'The server has begun anew. The question is kept: load the page again.';
   } catch {
     told.textContent = 'The server does not answer. The question is kept: load the page again when it is back.';
@@ -186,30 +187,42 @@ function judge(turn, verdict) {
     verdict === 'right' ? 'Thank you. As a test case, it has to stay right.' : 'Thank you. What would be right?';
 }
 
-// A form that was begun outlives the next answer, which draws the conversation anew.
+// A form that was begun outlives the next answer, which draws the conversation anew. It belongs to an answer, not to a
+// place: an earlier turn may leave.
 const forms = new Map();
+const answerOf = (turn) => `${turn.querySelector('h3').textContent}\n${turn.querySelector('.markdown').textContent}`;
 function keep(turn) {
   const form = turn.querySelector('.feedback');
   const [right, silent] = form.querySelectorAll('input');
-  if (form.hidden) forms.delete(keyOf(turn));
-  else forms.set(keyOf(turn), { verdict: form.dataset.verdict, right: right.value, silent: silent.checked });
+  if (form.hidden) { forms.delete(answerOf(turn)); return; }
+  const typed = document.activeElement === right && { at: Date.now(), from: right.selectionStart, to: right.selectionEnd };
+  forms.set(answerOf(turn), { verdict: form.dataset.verdict, right: right.value, silent: silent.checked, typed });
 }
 function reopen() {
   element.querySelectorAll('.turn[data-turn]').forEach((turn) => {
     const form = turn.querySelector('.feedback');
-    const kept = forms.get(keyOf(turn));
-    if (!kept || !form?.hidden) return;
+    const kept = form && forms.get(answerOf(turn));
+    if (!kept || !form.hidden) return;
+    if (kept.sent && turn.querySelector('.feedback + .meta')?.textContent.startsWith('Saved as')) {
+      forms.delete(answerOf(turn));
+      return;
+    }
     judge(turn, kept.verdict);
     const [right, silent] = form.querySelectorAll('input');
     right.value = kept.right;
     silent.checked = kept.silent;
+    // Who was typing goes on where the cursor was.
+    if (!kept.typed || Date.now() - kept.typed.at > 5000 || document.activeElement !== document.body) return;
+    right.focus({ preventScroll: true });
+    right.setSelectionRange(kept.typed.from, kept.typed.to);
   });
 }
 
 function save(turn) {
   const form = turn.querySelector('.feedback');
   const [right, silent] = form.querySelectorAll('input');
-  forms.delete(keyOf(turn));
+  keep(turn);
+  forms.get(answerOf(turn)).sent = true;
   trigger('save', {
     place: Number(turn.dataset.turn), verdict: form.dataset.verdict, right: right.value, silent: silent.checked,
   });

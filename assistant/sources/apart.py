@@ -1,9 +1,9 @@
 """Bytes that nobody vouches for -> what their parser finds, in a process of its own, which can be ended.
 
 Some bytes keep a parser busy forever, fill the memory or crash it, and nothing within its process can stop that. The
-process starts with the first file and serves all of a sync. The parsers' libraries are imported there and not here, so
-that it costs no more than a second interpreter (0.1 s), and a file a millisecond. It ends with its standard input, so
-also when this process is killed.
+process starts with the first of them and serves all of a sync. The parsers' libraries are imported there and not here,
+so that it costs no more than a second interpreter (0.1 s), and a file a millisecond. It ends with its standard input,
+so also when this process is killed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from assistant.sources.draft import Draft
 from assistant.sources.feeds import Entry
 
 SECONDS_LIMIT = 40.0
-"""For one file; a PDF stops itself after 30, and then says where."""
+"""For one file or list; a PDF stops itself after 30, and then says where."""
 MEMORY_LIMIT = 4 * 2**30
 """Bytes of address space; a page of 10 million characters takes 1."""
 
@@ -105,7 +105,7 @@ class _Process:
         self.close()
         if time.monotonic() - started >= SECONDS_LIMIT:
             raise ArticleUnreadable(f"takes longer than {SECONDS_LIMIT:.0f} s to read")
-        raise ArticleUnreadable(f"crashes what reads it (exit code {self._popen.returncode}); save it in another form")
+        raise ArticleUnreadable(f"crashes what reads it (exit code {self._popen.returncode})")
 
     def close(self) -> None:
         self._popen.kill()

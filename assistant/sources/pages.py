@@ -131,20 +131,22 @@ def _listing(source: Source, web: Web, response: Response) -> Listing:
         if source.kind in ("feed", "sitemap"):
             raise ArticleUnreadable(f"there is no {source.kind} any longer")
         return Listing([PageItem(source.place, web, source.allow_private, fetched=response)], "page")
-    web.fresh[source.place] = _validator(response, _LIST, "")
     if kind != "sitemap index":
         entries, whole = entries_apart(kind, response.body, response.url)
+        # Not before it could be parsed: it would not be sent again.
+        web.fresh[source.place] = _validator(response, _LIST, "")
         return Listing(_items(entries, source, web), kind, complete=whole)
     return _all_sitemaps(source, web, response)
 
 
 def _all_sitemaps(source: Source, web: Web, index: Response) -> Listing:
-    """Of an index: it is complete if each sitemap could be read and is."""
+    """Of an index: it is complete if each sitemap could be read and is.
+
+    It is sent whole each time: one of them may change while the index does not.
+    """
     places = sitemaps_apart(index.body, index.url)
     found: list[Found] = []
     complete = len(places) <= SITEMAPS_LIMIT
-    # One of them may change while the index does not.
-    web.fresh.pop(source.place, None)
     for place in places[:SITEMAPS_LIMIT]:
         try:
             response = _found(web.get(place, limit=LIST_BYTES, allow_private=source.allow_private))
