@@ -33,7 +33,6 @@ MODEL = Path(__file__).parent / "models" / "reader"
 _SPAN_TOKENS = 30
 _PAIR_TOKENS = 384
 _QUESTION_TOKENS = 64
-_TITLE_CHARS = 120
 _BATCH = 12
 _TRIED = 20
 """Best spans looked at until one says more than the question does."""
@@ -50,12 +49,8 @@ Inputs = Mapping[str, NDArray[np.int64]]
 
 
 class Reader(Protocol):
-    def read(self, question: str, texts: Sequence[str], titles: Sequence[str] = ()) -> list[Span]:
-        """One span per text, in order; its score is its logits' sum less that of no answer.
-
-        `titles` are those of the articles that the texts stand in, "" where there is none: they may tell what "the
-        company" is, and are never pointed at. A reader that did not learn to read them leaves them out.
-        """
+    def read(self, question: str, texts: Sequence[str]) -> list[Span]:
+        """One span per text, in order; its score is its logits' sum less that of no answer."""
 
 
 def load_reader(model: str = BUNDLED_READER) -> Reader:
@@ -93,7 +88,7 @@ def load_bundled(folder: Path) -> SpanReader:
         start, end = session.run(["start_logits", "end_logits"], dict(inputs))
         return np.asarray(start), np.asarray(end)
 
-    return SpanReader(Tokenizer.from_file(str(tokenizer)), run, titled=False)
+    return SpanReader(Tokenizer.from_file(str(tokenizer)), run)
 
 
 def load_transformer(model: str) -> SpanReader:
@@ -137,11 +132,8 @@ class SpanReader:
         tokenizer: Tokenizer,
         run: Callable[[Inputs], tuple[Logits, Logits]],
         padding: int = 0,
-        *,
-        titled: bool = False,
     ) -> None:
         self._run = run
-        self._titled = titled
         self._padding = padding
         self._tokenizer = tokenizer
         tokenizer.no_padding()
@@ -154,10 +146,9 @@ class SpanReader:
         tokenizer.no_truncation()
         return tokenizer
 
-    def read(self, question: str, texts: Sequence[str], titles: Sequence[str] = ()) -> list[Span]:
+    def read(self, question: str, texts: Sequence[str]) -> list[Span]:
         question = self._shortened(question)
-        beside = [_beside(question, title) for title in titles] if self._titled and titles else [question] * len(texts)
-        encoded = self._tokenizer.encode_batch(list(zip(beside, texts, strict=True)))
+        encoded = self._tokenizer.encode_batch([(question, text) for text in texts])
         # Why, how and yes-or-no questions get sentences, which may well repeat the question's words.
         asked = frozenset(content_stems(question)) if wanted(question).short else frozenset()
         # Length-sorted, so that a batch pads little.
@@ -192,11 +183,6 @@ class SpanReader:
                 padded[row, : len(encoding)] = getattr(encoding, field)
             inputs[name] = padded
         return self._run(inputs)
-
-
-def _beside(question: str, title: str) -> str:
-    """What stands before a text, as tools/reader/ trained it: on this side, nothing is pointed at."""
-    return f"{question} [SEP] {title[:_TITLE_CHARS]}" if title else question
 
 
 def best_span(start: Logits, end: Logits, encoding: Encoding, text: str, asked: frozenset[str]) -> Span:

@@ -123,8 +123,7 @@ def look(assistant: Assistant, asked: squad.Asked) -> Seen:
     taken = {
         hit.passage.id: hit for ranking in (pool, by_dense(pool), by_lexical(pool)) for hit in ranking[: Settings.read]
     }
-    hits = list(taken.values())
-    spans = assistant._reader.read(asked.question, [hit.text for hit in hits], [hit.article.title for hit in hits])
+    spans = assistant._reader.read(asked.question, [hit.text for hit in taken.values()])
     frequencies = {term: index.catalog.frequency(term, index.generation) for term in search_terms(asked.question)}
     return Seen(asked, pool, dict(zip(taken, spans, strict=True)), frequencies)
 
