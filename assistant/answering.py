@@ -25,7 +25,7 @@ _COMES_CLOSE = 1.5
 """How far, in rank, a further sentence of a why or how answer may lie below the best."""
 _MOSTLY = 0.5
 """Share, by rarity, of the question's words in a sentence that speaks of what was asked."""
-_ADD_UP = 2
+_ADD_UP = 3
 """Passages whose probabilities count for the same words: many weak ones must not outvote a sure one."""
 _SECOND_CHOICE = 1.0
 """How much less likely, in log-odds, what a passage has for a further choice is than its rank alone says."""
@@ -167,7 +167,7 @@ def compose(
 def _likeliest_wording(evidence: Sequence[Evidence]) -> Evidence:
     """The best evidence for the words that are likeliest over all articles.
 
-    Each passage gives several spans. Their probabilities add up over the passages that say the same, as far as two:
+    Each passage gives several spans. Their probabilities add up over the passages that say the same, as far as three:
     so "Maextro", which two passages have for their second choice, wins over a span from one name to another that is the
     first choice of one.
     """

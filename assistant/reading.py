@@ -41,6 +41,8 @@ _KEPT = 4
 """Spans of a text that are kept: words that many texts give as their second choice may still be the likeliest."""
 
 _NO_SPAN = -99.0
+_NEXT_SENTENCE = re.compile(r"[a-z0-9]{4}[.!?][”\"’)]*\s+[“\"‘(]?[A-Z]")
+"""Not after an abbreviation, most of which are shorter."""
 _CURRENCY = re.compile(r"(?:\b[A-Z]{1,2})?[$€£¥]$")
 
 Logits = NDArray[np.float32]
@@ -199,7 +201,8 @@ def best_span(start: Logits, end: Logits, encoding: Encoding, text: str, asked: 
     for a, b, total in _likeliest(start[first:last], end[first:last]):
         begin, stop = _whole_words(text, encoding.offsets[first + a][0], encoding.offsets[first + b][1])
         words = text[begin:stop]
-        if "\n" in words or words in found:
+        # A short answer lies in one sentence: from a name in one to the same name in the next is none.
+        if "\n" in words or words in found or (asked and _NEXT_SENTENCE.search(words)):
             continue
         if any(stem(word.text) not in asked for word in content_words(words)):
             found[words] = Span(begin, stop, words, total - nothing)

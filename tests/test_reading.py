@@ -42,6 +42,11 @@ def test_the_text_that_answers_scores_above_one_that_does_not(reader: Reader) ->
     assert "900" in museum.text
 
 
+def test_a_short_answer_lies_in_one_sentence(reader: Reader) -> None:
+    said = "Mara Lind opened the bridge over the Orve in 2024, and it cost 12 million crowns. "
+    assert reader.read("Who opened the bridge over the Orve?", [said * 3])[0].text == "Mara Lind"
+
+
 def test_there_is_one_span_per_text_in_order(reader: Reader) -> None:
     texts = [MUSEUM * 8, BRIDGE, "Short.", MUSEUM, BRIDGE * 4] * 4
     spans = reader.read("Who opened the bridge?", texts)
