@@ -412,18 +412,26 @@ def test_who_types_a_verdict_goes_on_typing_when_an_answer_comes(page: Any) -> N
     ids=["gone", "begun anew", "hanging"],
 )
 def test_a_server_that_will_not_answer_any_more_is_told(page: Any, server: str, told: str) -> None:
-    page.evaluate(f"() => {{ window.fetch = (_, options) => {server}; }}")
+    _with_server(page, server)
     _show_pending(page)
     page.locator("#conversation .pending").get_by_text(told).wait_for(timeout=10_000)
 
 
 def test_a_server_that_paused_is_waited_for_again(page: Any) -> None:
-    page.evaluate("() => { window.usual = window.fetch; window.fetch = () => Promise.reject(new TypeError('gone')); }")
+    _with_server(page, "Promise.reject(new TypeError('gone'))")
     _show_pending(page)
     told = page.locator("#conversation .pending")
     told.get_by_text("The server does not answer").wait_for(timeout=10_000)
     page.evaluate("() => { window.fetch = window.usual; }")
     told.get_by_text("Searching the articles").wait_for(timeout=10_000)
+
+
+def _with_server(page: Any, says: str) -> None:
+    """What the page asks for, to see whether the server is there, goes as `says`; what gradio asks for goes on."""
+    page.evaluate(
+        "() => { window.usual = window.fetch; window.fetch = (url, options) =>"
+        f" String(url).endsWith('app_id') ? {says} : window.usual(url, options); }}"
+    )
 
 
 def _show_pending(page: Any) -> None:
