@@ -91,8 +91,10 @@ class _Process:
         assert self._popen.stdout  # noqa: S101
         started = time.monotonic()
         killer = threading.Timer(SECONDS_LIMIT, self._popen.kill)
-        killer.start()
+        # A Ctrl-C that comes while it starts must not leave a program waiting for it.
+        killer.daemon = True
         try:
+            killer.start()
             self._popen.stdin.write(json.dumps(job, default=_plain).encode() + b"\n" + raw)
             self._popen.stdin.flush()
             line = self._popen.stdout.readline()
