@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -497,8 +498,12 @@ class Running:
         return line
 
     def stop(self, how: signal.Signals) -> int:
-        self.process.send_signal(how)
-        return self.process.wait(120)
+        for _ in range(5):
+            # Python drops what is raised within a destructor, so also this: a person then presses Ctrl-C again.
+            self.process.send_signal(how)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.process.wait(25)
+        raise AssertionError("it goes on")
 
 
 @pytest.fixture
