@@ -34,7 +34,7 @@ HOMES = {
     "chromadb": {"vectors"},
     "llama_index": {"splitting"},
     "sentence_transformers": {"embedding"},
-    "torch": {"reading"},
+    "torch": {"embedding", "reading"},
     "transformers": {"reading"},
     "safetensors": {"embedding", "reading"},
     "tokenizers": {"embedding", "reading"},

@@ -68,7 +68,10 @@ def test_the_quick_pass_gives_the_vector_of_sentence_transformers(
     quick = bundled.question(TEXTS[i])
     assert quick.shape == (384,)
     assert quick.dtype == np.float32
-    assert np.abs(quick - passages[i]).max() < 1e-5
+    usual = bundled._full.encode([TEXTS[i]], normalize_embeddings=True)[0]
+    assert np.abs(quick - usual).max() < 1e-5
+    # Passages may be embedded with fewer bits, where the processor is made for it.
+    assert float(usual @ passages[i]) > 0.999
 
 
 def test_words_beyond_the_256th_token_change_nothing(bundled: SentenceEmbedder) -> None:
