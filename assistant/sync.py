@@ -743,9 +743,10 @@ class _Run:
             self._store()
 
     def _store(self) -> None:
-        changes, self._due, self._due_size = self._due, [], 0
+        changes, size = self._due, self._due_size
+        self._due, self._due_size = [], 0
         if changes:
-            self._check_room(sum(len(change.article.text) for change in changes))
+            self._check_room(size)
             self._embed(changes)
             self._store_rows(changes)
             self._stored += len(changes)

@@ -5,8 +5,9 @@
 
 The same made-up articles and the same model files for each; every contender is a fresh process, timed from its start to its
 end. "Plain" is SimpleDirectoryReader + SentenceSplitter + HuggingFaceEmbedding + ChromaVectorStore, with passages of
-the product's size, so that both embed the same words. "As it comes" leaves the splitter's sizes alone: its chunks are
-longer than the model reads, which embeds the first 256 tokens of each and never sees the rest.
+the product's size, so that both embed all words; the splitter alone makes more of them, for it keeps those that lie
+within their neighbours. "As it comes" leaves the splitter's sizes alone: its chunks are longer than the model reads, which
+embeds the first 256 tokens of each and never sees the rest.
 
 Start-up is the time for a folder of one short article. Articles a second are those beyond start-up; so are the seconds
 of an edit. The second sync is compared whole with the first one whole. Times depend on what else runs; ratios less.
