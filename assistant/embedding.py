@@ -87,8 +87,9 @@ class SentenceEmbedder:
         return np.asarray(self._full.encode([text], normalize_embeddings=True)[0], dtype=np.float32)
 
     def passages(self, texts: Sequence[str]) -> Iterator[tuple[int, Vector]]:
-        # Length-sorted, so that a batch pads little: 1.7 times as fast on articles of mixed lengths.
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        # Length-sorted, so that a batch pads little: 1.7 times as fast on articles of mixed lengths. The longest first:
+        # the rest fits into the memory that these have left, where growing batches took 260 MiB more.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
         for start in range(0, len(order), BATCH):
             batch = order[start : start + BATCH]
             with self._arithmetic():
