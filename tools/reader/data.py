@@ -15,7 +15,7 @@ import math
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """`title` is that of its article, "" where it has none."""
+    """`title` is that of its article, "" where it has none.
+
+    `alone` are some of its questions as they are put to a whole corpus: they name the subject ("How many stops will
+    Brackenport's Line C have?"), which the passage that answers often does not ("There will be seventeen stops").
+    """
 
     text: str
     questions: tuple[Question, ...]
     title: str = ""
+    alone: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,8 +163,15 @@ class Cluster:
 
     def unanswered(self) -> Article:
         """Its paragraphs, each with all of the questions that none of them answers."""
-        questions = tuple(Question(q.id, q.text, ()) for q in self.silent)
-        return Article(self.name, tuple(replace(p, questions=questions) for a in self.articles for p in a.paragraphs))
+        return self._read_whole(Question(q.id, q.text, ()) for q in self.silent)
+
+    def asked_alone(self) -> Article:
+        """Its paragraphs, each with all of the questions that name their subject, whichever of them answers."""
+        return self._read_whole(q for a in self.articles for p in a.paragraphs for q in p.alone)
+
+    def _read_whole(self, questions: Iterable[Question]) -> Article:
+        asked = tuple(questions)
+        return Article(self.name, tuple(replace(p, questions=asked) for a in self.articles for p in a.paragraphs))
 
 
 def read_news(folder: Path = NEWS) -> list[Cluster]:
@@ -168,20 +180,27 @@ def read_news(folder: Path = NEWS) -> list[Cluster]:
 
 def _news_cluster(path: Path) -> Cluster:
     raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    articles = tuple(_news_article(path.stem, *row) for row in enumerate(raw["articles"]))
+    alone: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in raw.get("alone", ()):
+        alone[row["article"]].append(row)
+    articles = tuple(_news_article(path.stem, i, one, alone[i]) for i, one in enumerate(raw["articles"]))
     silent = enumerate(raw.get("silent", ()))
     return Cluster(
         path.stem, articles, tuple(Silent(f"{path.stem}-silent-{i}", str(q["q"]), str(q["lure"])) for i, q in silent)
     )
 
 
-def _news_article(cluster: str, number: int, raw: dict[str, Any]) -> Article:
+def _news_article(cluster: str, number: int, raw: dict[str, Any], alone: list[dict[str, Any]]) -> Article:
     text = raw["text"].strip()
     questions = tuple(
         Question(f"{cluster}-{number}-{i}", str(q["q"]).strip(), () if q.get("none") else (_news_answer(text, q),))
         for i, q in enumerate(raw["questions"])
     )
-    return Article(raw["title"], (Paragraph(text, questions, str(raw["title"])),))
+    named = tuple(
+        replace(questions[row["question"]], id=f"{cluster}-{number}-{row['question']}-alone", text=str(row["q"]))
+        for row in alone
+    )
+    return Article(raw["title"], (Paragraph(text, questions, str(raw["title"]), named),))
 
 
 def _news_answer(text: str, question: dict[str, Any]) -> tuple[str, int]:
@@ -454,9 +473,10 @@ class Mix:
     qamr_positives: int = 10000
     qamr_negative_share: float = 0.4
     news_copies: int = 6
+    alone_copies: int = 10
     news_hard_share: float = 0.7
     silent_copies: int = 20
-    title_share: float = 0.6
+    title_share: float = 0.75
 
 
 @dataclass
@@ -545,7 +565,10 @@ class _Builder:
         for article in cluster.articles:
             own, all_windows = (WindowIndex(_article_windows(a, self.rng)) for a in (article, whole))
             for paragraph in article.paragraphs:
-                for question in paragraph.questions * self.mix.news_copies:
+                for question in (
+                    *(paragraph.questions * self.mix.news_copies),
+                    *(paragraph.alone * self.mix.alone_copies),
+                ):
                     if not question.answers:
                         self._add_unanswerable(paragraph, question, "news_neg")
                         continue

@@ -202,7 +202,8 @@ def validate(reader: OnnxReader, sources: data.Sources, every: int = 1, *, title
     """All held-out sets: human no-answer questions on 4 articles, 5 SQuAD articles (all answerable), and news.
 
     "silent": the news questions that have an answer beside those that nothing in their cluster answers, each read with
-    the whole cluster, as a search in a corpus of near-alike articles would.
+    the whole cluster, as a search in a corpus of near-alike articles would. "alone": the questions that name their
+    subject, read so, too.
     """
 
     def read(articles: Iterable[data.Article]) -> list[Prediction]:
@@ -215,6 +216,7 @@ def validate(reader: OnnxReader, sources: data.Sources, every: int = 1, *, title
         "squad": answerable_scores(read(sources.squad_held_out)),
         "news": with_no_answer(news),
         "silent": with_no_answer([p for p in news if p.answerable] + silent),
+        "alone": with_no_answer(read(cluster.asked_alone() for cluster in sources.news_held_out)),
     }
 
 
