@@ -302,7 +302,7 @@ class Assistant:
         hits = index.search(asked, self.settings.read, where)
         frequencies = {term: index.catalog.frequency(term, index.generation) for term in search_terms(asked)}
         clock.lap("retrieve")
-        spans = self._reader.read(asked, [hit.text for hit in hits])
+        spans = self._reader.read(asked, [hit.text for hit in hits], [hit.article.title for hit in hits])
         clock.lap("read")
         return hits, answering.weigh(asked, hits, spans, frequencies), frequencies
 

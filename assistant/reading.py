@@ -33,6 +33,7 @@ MODEL = Path(__file__).parent / "models" / "reader"
 _SPAN_TOKENS = 30
 _PAIR_TOKENS = 384
 _QUESTION_TOKENS = 64
+_TITLE_CHARACTERS = 120
 _BATCH = 12
 _TRIED = 20
 """Best spans looked at until one says more than the question does."""
@@ -51,8 +52,11 @@ Inputs = Mapping[str, NDArray[np.int64]]
 
 
 class Reader(Protocol):
-    def read(self, question: str, texts: Sequence[str]) -> list[Span]:
-        """One span per text, in order; its score is its logits' sum less that of no answer."""
+    def read(self, question: str, texts: Sequence[str], titles: Sequence[str] = ()) -> list[Span]:
+        """One span per text, in order; its score is its logits' sum less that of no answer.
+
+        `titles`, if given, are those of the texts' articles: a passage says "the company" where its title names it.
+        """
 
 
 def load_reader(model: str = BUNDLED_READER) -> Reader:
@@ -90,7 +94,7 @@ def load_bundled(folder: Path) -> SpanReader:
         start, end = session.run(["start_logits", "end_logits"], dict(inputs))
         return np.asarray(start), np.asarray(end)
 
-    return SpanReader(Tokenizer.from_file(str(tokenizer)), run)
+    return SpanReader(Tokenizer.from_file(str(tokenizer)), run, separator="[SEP]")
 
 
 def load_transformer(model: str) -> SpanReader:
@@ -134,8 +138,11 @@ class SpanReader:
         tokenizer: Tokenizer,
         run: Callable[[Inputs], tuple[Logits, Logits]],
         padding: int = 0,
+        separator: str = "",
     ) -> None:
+        """`separator` is the token between question and title; "" for a model that has not learnt to read titles."""
         self._run = run
+        self._separator = separator
         self._padding = padding
         self._tokenizer = tokenizer
         tokenizer.no_padding()
@@ -148,9 +155,10 @@ class SpanReader:
         tokenizer.no_truncation()
         return tokenizer
 
-    def read(self, question: str, texts: Sequence[str]) -> list[Span]:
+    def read(self, question: str, texts: Sequence[str], titles: Sequence[str] = ()) -> list[Span]:
         question = self._shortened(question)
-        encoded = self._tokenizer.encode_batch([(question, text) for text in texts])
+        named = [self._with_title(question, title) for title in titles] or [question] * len(texts)
+        encoded = self._tokenizer.encode_batch(list(zip(named, texts, strict=True)))
         # Why, how and yes-or-no questions get sentences, which may well repeat the question's words.
         asked = frozenset(content_stems(question)) if wanted(question).short else frozenset()
         # Length-sorted, so that a batch pads little.
@@ -162,6 +170,10 @@ class SpanReader:
             for row, i in enumerate(batch):
                 spans[i] = best_span(logits[0][row], logits[1][row], encoded[i], texts[i], asked)
         return [spans[i] for i in range(len(texts))]
+
+    def _with_title(self, question: str, title: str) -> str:
+        """On the question's side, where no answer can be pointed at, as tools/reader/ shows it in training."""
+        return f"{question} {self._separator} {title[:_TITLE_CHARACTERS]}" if title and self._separator else question
 
     def _shortened(self, question: str) -> str:
         """The question's first 64 tokens: room is left for the text."""

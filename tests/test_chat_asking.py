@@ -36,15 +36,15 @@ class HeldReader:
         self.let, self.reading = threading.Event(), threading.Event()
         self._reader = load_reader()
 
-    def read(self, question: str, texts: Sequence[str]) -> list[Span]:
+    def read(self, question: str, texts: Sequence[str], titles: Sequence[str] = ()) -> list[Span]:
         self.reading.set()
         if not self.let.wait(30):
             raise TimeoutError
-        return self._reader.read(question, texts)
+        return self._reader.read(question, texts, titles)
 
 
 class SpoiltReader:
-    def read(self, question: str, texts: Sequence[str]) -> list[Span]:  # noqa: ARG002 the Protocol's
+    def read(self, question: str, texts: Sequence[str], titles: Sequence[str] = ()) -> list[Span]:  # noqa: ARG002 the Protocol's
         raise RuntimeError("a fault in a reader")
 
 

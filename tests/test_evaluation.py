@@ -230,11 +230,11 @@ class SlowAtFirst:
     def __init__(self) -> None:
         self.reader, self.asked = load_reader(), 0
 
-    def read(self, question: str, texts: Sequence[str]) -> list[Span]:
+    def read(self, question: str, texts: Sequence[str], titles: Sequence[str] = ()) -> list[Span]:
         self.asked += 1
         if self.asked == 1:
             time.sleep(3)
-        return self.reader.read(question, texts)
+        return self.reader.read(question, texts, titles)
 
 
 def test_no_time_holds_the_loading_of_models(tmp_path: Path, corpus: Path, cases: list[Case]) -> None:

@@ -47,6 +47,27 @@ def test_a_short_answer_lies_in_one_sentence(reader: Reader) -> None:
     assert reader.read("Who opened the bridge over the Orve?", [said * 3])[0].text == "Mara Lind"
 
 
+def test_a_title_tells_whom_a_text_speaks_of(reader: Reader) -> None:
+    texts = [
+        "The company sold 12,400 cars in March, a tenth more than a year before. It plans a second shift at its plant.",
+        "In March the maker sold 9,150 cars, fewer than its dealers had hoped for. The plant stood still for four days.",
+    ]
+    titles = ["Velden Motors has a good month", "Orbik starts the spring badly"]
+    velden, orbik = reader.read("How many cars did Velden sell in March?", texts, titles)
+    assert "12,400" in velden.text
+    assert velden.score > orbik.score
+    velden, orbik = reader.read("How many cars did Orbik sell in March?", texts, titles)
+    assert "9,150" in orbik.text
+    assert orbik.score > velden.score
+
+
+def test_no_answer_is_taken_from_a_title(reader: Reader) -> None:
+    span = reader.read("Who opened the bridge over the Orve?", [MUSEUM], ["Mara Lind opens the bridge over the Orve"])[
+        0
+    ]
+    assert span.text == MUSEUM[span.start : span.end]
+
+
 def test_there_is_one_span_per_text_in_order(reader: Reader) -> None:
     texts = [MUSEUM * 8, BRIDGE, "Short.", MUSEUM, BRIDGE * 4] * 4
     spans = reader.read("Who opened the bridge?", texts)
@@ -143,6 +164,13 @@ def test_any_question_answering_model_reads(transformer: Path) -> None:
     spans = load_reader(str(transformer)).read("Who opened the bridge over the Orve?", texts)
     assert all(span.text and span.text == text[span.start : span.end] for span, text in zip(spans, texts, strict=True))
     assert fingerprint(str(transformer)).startswith(f"{transformer.name}@")
+
+
+def test_a_model_that_has_not_learnt_titles_reads_without(transformer: Path) -> None:
+    reader = load_reader(str(transformer))
+    texts = [BRIDGE, MUSEUM]
+    untitled = reader.read("Who opened the bridge?", texts)
+    assert reader.read("Who opened the bridge?", texts, ["A bridge", "A museum"]) == untitled
 
 
 def test_a_transformer_s_scores_do_not_depend_on_the_batch(transformer: Path) -> None:

@@ -123,7 +123,9 @@ def look(assistant: Assistant, asked: squad.Asked) -> Seen:
     taken = {
         hit.passage.id: hit for ranking in (pool, by_dense(pool), by_lexical(pool)) for hit in ranking[: Settings.read]
     }
-    spans = assistant._reader.read(asked.question, [hit.text for hit in taken.values()])
+    spans = assistant._reader.read(
+        asked.question, [hit.text for hit in taken.values()], [hit.article.title for hit in taken.values()]
+    )
     frequencies = {term: index.catalog.frequency(term, index.generation) for term in search_terms(asked.question)}
     return Seen(asked, pool, dict(zip(taken, spans, strict=True)), frequencies)
 
