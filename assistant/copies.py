@@ -8,6 +8,7 @@ articles nor that of syncs plays a role.
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 SHARED = 0.5
 """The least estimated share of common runs. An agency's story of 250 words with 50 of the outlet's own has 0.6."""
 FIGURES_APART = 0.2
-"""Reports made after one pattern share their words and not their figures: with more of the shorter one's figures
-missing in the other, and more than two, they are no copies.
+"""Reports made after one pattern share their words and not their figures and months: with more of those apart that stand
+between the same words in both, they are no copies. An outlet's own opening has words of its own around its figures.
 """
 _RUN = 5
 _SHORTEST = 30
@@ -30,9 +31,14 @@ _BANDS = (42, 3)
 _SEED = 1
 _SCHEME = "affine32"
 _WORD = re.compile(r"\w+")
-_FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|\w+")
+_MONTHS = frozenset(name.lower() for name in [*calendar.month_name[1:], *calendar.month_abbr[1:]])
+_BESIDE = 2
+"""Words on each side of a figure that tell which one it is."""
 
 Signature = NDArray[np.uint32]
+Figures = dict[tuple[str, ...], set[str]]
+"""Figures and months by the words around them, in which other figures leave a gap."""
 
 
 def signatures(texts: Mapping[str, str]) -> dict[str, Signature]:
@@ -66,13 +72,13 @@ def stories(found: Mapping[str, Signature], text_of: Callable[[str], str]) -> li
     for equal in same.values():
         for other in equal[1:]:
             groups.join(equal[0], other)
-    figures: dict[str, set[str]] = {}
+    figures: dict[str, Figures] = {}
     for one, other in _candidates({equal[0]: found[equal[0]] for equal in same.values()}):
         if groups.joined(one, other) or np.mean(found[one] == found[other]) < SHARED:
             continue
         for key in (one, other):
             if key not in figures:
-                figures[key] = set(_FIGURE.findall(text_of(key)))
+                figures[key] = _figures(text_of(key))
         if _same_figures(figures[one], figures[other]):
             groups.join(one, other)
     return groups.of_two_or_more()
@@ -92,9 +98,22 @@ def _candidates(found: Mapping[str, Signature]) -> Iterator[tuple[str, str]]:
         index.insert(key, minhash)
 
 
-def _same_figures(one: set[str], other: set[str]) -> bool:
-    fewer = min(len(one), len(other))
-    return fewer - len(one & other) <= max(2, FIGURES_APART * fewer)
+def _figures(text: str) -> Figures:
+    tokens = _TOKEN.findall(text.lower())
+    told = [token[0].isdigit() or token in _MONTHS for token in tokens]
+    around = ["" if is_told else token for token, is_told in zip(tokens, told, strict=True)]
+    found: dict[tuple[str, ...], set[str]] = {}
+    for i, token in enumerate(tokens):
+        if told[i]:
+            place = *around[max(i - _BESIDE, 0) : i], "|", *around[i + 1 : i + 1 + _BESIDE]
+            found.setdefault(place, set()).add(token)
+    return found
+
+
+def _same_figures(one: Figures, other: Figures) -> bool:
+    shared = one.keys() & other.keys()
+    apart = sum(one[place].isdisjoint(other[place]) for place in shared)
+    return apart <= FIGURES_APART * len(shared)
 
 
 class _Groups:

@@ -101,6 +101,34 @@ def test_reports_made_after_one_pattern_are_no_copies() -> None:
     assert grouped({"a": texts["Orve Lines"], "b": texts["Orve Lines"] + " It was founded in 1950."}) == [("a", "b")]
 
 
+MONTHLY = (
+    "Deliveries in {month}. The carmaker Tarvo handed over {count} vehicles to customers in {month}, the company said on"
+    " Monday. All of its models sold better than expected, and dealers reported full order books in the big cities. The"
+    " head of sales thanked the teams at the plant and in the shops, who had worked through several weekends to bring the"
+    " cars to their buyers in time. The company did not change its outlook for the year and will publish results soon."
+)
+
+
+def test_monthly_reports_with_few_figures_are_no_copies() -> None:
+    counts = {"May": "40,012", "June": "44,380", "July": "31,250"}
+    texts = {month: MONTHLY.format(month=month, count=count) for month, count in counts.items()}
+    assert grouped(texts) == []
+
+
+def test_a_correction_of_the_one_figure_is_no_copy() -> None:
+    assert grouped({c: MONTHLY.format(month="May", count=c) for c in ("40,012", "20,012")}) == []
+
+
+def test_an_outlet_s_own_figures_do_not_set_a_copy_apart() -> None:
+    story = MONTHLY.format(month="May", count="40,012")
+    texts = {
+        "a": f"{story} Reporting by desk 14 in Vell.",
+        "b": f"Vell, 3 June, 09:40. {story}",
+        "c": f"The 2 pm briefing for the 7th. {story}",
+    }
+    assert grouped(texts) == [("a", "b", "c")]
+
+
 def test_two_different_stories_of_one_event_are_no_copies() -> None:
     texts = {name: text for name, (_, _, text) in DISTINCT.items()}
     assert grouped(texts | {"agency": AGENCY}) == []
