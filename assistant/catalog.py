@@ -132,7 +132,8 @@ class Catalog:
     """One SQLite file. Threads may share an object if they take turns, as the facade's lock makes them."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        self._folder = path.parent
+        self._folder, self._path = path.parent, path
+        self._seen = _state_of(path)
         if not create and not path.is_file():
             raise IndexMissing(f"there is no index in {path.parent}; type: assistant sync")
         try:
@@ -179,6 +180,7 @@ class Catalog:
     def transaction(self) -> Iterator[None]:
         """All or nothing; also gives reads one consistent state."""
         try:
+            self._follow_the_writer()
             self._db.execute("begin")
             yield
             self._db.execute("commit")
@@ -188,6 +190,14 @@ class Catalog:
             if isinstance(error, sqlite3.DatabaseError):
                 raise self._typed(error) from error
             raise
+
+    def _follow_the_writer(self) -> None:
+        """A folder that only others can write is taken to be still (`_to_read_only`) until it is seen to change."""
+        if os.access(self._folder, os.W_OK) or (now := _state_of(self._path)) == self._seen:
+            return
+        db = _opened(self._path, create=False)
+        self._db.close()
+        self._db, self._seen = db, now
 
     def check(self) -> None:
         """Raises IndexDamaged unless every page of the file can be read, and its tables and indexes belong together."""
@@ -661,9 +671,23 @@ def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
     return sqlite3.connect(_to_read_only(path), uri=True, timeout=30, isolation_level=None, check_same_thread=False)
 
 
+def _state_of(path: Path) -> tuple[int, ...]:
+    """Changes when somebody writes: of the file and of the log beside it, size and time."""
+    found: list[int] = []
+    for file in (path, _log(path)):
+        with suppress(OSError):
+            seen = file.stat()
+            found += [seen.st_size, seen.st_mtime_ns]
+    return tuple(found)
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
 def _to_read_only(path: Path) -> str:
     """So that SQLite leaves no files there. Who writes meanwhile has one beside it; then what changes is looked at."""
-    still = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
+    still = "" if _log(path).exists() else "&immutable=1"
     return f"{path.absolute().as_uri()}?mode=ro{still}"
 
 

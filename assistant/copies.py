@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 SHARED = 0.5
 """The least estimated share of common runs. An agency's story of 250 words with 50 of the outlet's own has 0.6."""
 FIGURES_APART = 0.2
-"""Reports made after one pattern share their words and not their figures and months: with more of those apart that stand
-between the same words in both, they are no copies. An outlet's own opening has words of its own around its figures.
+"""Reports made after one pattern share their words and not their figures and months: with more of those apart that
+stand between the same words in both, they are no copies. Around the figures of an outlet's own opening stand words of
+its own.
 """
 _RUN = 5
 _SHORTEST = 30

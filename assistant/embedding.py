@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -76,6 +77,8 @@ class SentenceEmbedder:
     def __init__(self, model: str, fingerprint: str) -> None:
         self._model = model
         self._fingerprint = fingerprint
+        self._one_at_a_time = threading.Lock()
+        """A tokenizer of Hugging Face refuses two threads: a question may come while a sync embeds."""
 
     @property
     def fingerprint(self) -> str:
@@ -84,7 +87,8 @@ class SentenceEmbedder:
     def question(self, text: str) -> Vector:
         if self._quick:
             return self._quick.embed(text)
-        return np.asarray(self._full.encode([text], normalize_embeddings=True)[0], dtype=np.float32)
+        with self._one_at_a_time:
+            return np.asarray(self._full.encode([text], normalize_embeddings=True)[0], dtype=np.float32)
 
     def passages(self, texts: Sequence[str]) -> Iterator[tuple[int, Vector]]:
         # Length-sorted, so that a batch pads little: 1.7 times as fast on articles of mixed lengths. The longest first:
@@ -92,7 +96,7 @@ class SentenceEmbedder:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
         for start in range(0, len(order), BATCH):
             batch = order[start : start + BATCH]
-            with self._arithmetic():
+            with self._one_at_a_time, self._arithmetic():
                 vectors = self._full.encode(
                     [texts[i] for i in batch], batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
                 )

@@ -34,6 +34,8 @@ _SPAN_TOKENS = 30
 _PAIR_TOKENS = 384
 _QUESTION_TOKENS = 64
 _TITLE_CHARACTERS = 120
+_READS = "titles"
+"""Of the bundled reader's fingerprint: what it is given beside question and text."""
 _BATCH = 12
 _TRIED = 20
 """Best spans looked at until one says more than the question does."""
@@ -55,6 +57,8 @@ class Reader(Protocol):
     def read(self, question: str, texts: Sequence[str], titles: Sequence[str] = ()) -> list[Span]:
         """One span per text, in order; its score is its logits' sum less that of no answer.
 
+        Scores compare between texts of one call; the bundled reader's int8 arithmetic takes one scale for a batch, so
+        that beside other texts the same text may score some tenths more or less.
         `titles`, if given, are those of the texts' articles: a passage says "the company" where its title names it.
         """
 
@@ -68,7 +72,7 @@ def fingerprint(model: str) -> str:
     """Changes when scores may: a calibration holds for one reader. Nothing is loaded. Raises ModelUnavailable."""
     if model != BUNDLED_READER:
         return hub.located(model, "question-answering")[1]
-    return f"{BUNDLED_READER}@{hub.sha256(_bundled_files(MODEL)[0])[:16]}"
+    return f"{BUNDLED_READER}@{hub.sha256(_bundled_files(MODEL)[0])[:16]}+{_READS}"
 
 
 def _bundled_files(folder: Path) -> tuple[Path, Path]:

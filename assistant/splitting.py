@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from assistant.schema import Article, Passage, Split
 
-SPLITTER_VERSION = "4"
+SPLITTER_VERSION = "5"
 """Recorded in the index: raise it when the same article would be split differently."""
 
 _UNIT = re.compile(r"\w+|[^\w\s]")
@@ -25,6 +25,10 @@ _PUNCTUATION = re.compile(r"[^\w\s](?:\s?[^\w\s]){39,}")
 # Behind a title or an initial the sentence goes on, and so it does where the next one would open in lower case:
 # Punkt, without a list of abbreviations, made a sentence of "Mr." and cut "at 5 p.m. on Friday".
 _GOES_ON = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Gen|Gov|Sen|Rep|Col|Lt|Capt|Sgt|Rev)|(?<![.\w])[A-Z])\.\s*$")
+
+_SHORT_WORDS, _SHORT_CHARACTERS = 6, 60
+_CLOSING = ".!?:;,”\"'’)。！？：；，」』）"
+_FACT = re.compile(r"\d|\w: +\S|\w：\S")
 
 
 class Splitter:
@@ -163,8 +167,8 @@ def fits(article: Article, split: Split) -> bool:
 def prose_stretches(text: str) -> list[tuple[int, int]]:
     """Runs of paragraphs worth searching: all but navigation, that is, three or more short lines in a row.
 
-    A short line has at most six words and no closing punctuation; a heading stands alone and stays. A text
-    of short lines only (a poem, a list) stays whole.
+    A short line has at most six words, no closing punctuation and no figure, and is no fact of a table ("Architect:
+    Odile Brandt"). A heading stands alone and stays. A text of short lines only (a poem, a list) stays whole.
     """
     paragraphs = [(m.start(), m.end()) for m in re.finditer(r"[^\n]+", text)]
     short = [_is_short_line(text[start:end]) for start, end in paragraphs]
@@ -189,7 +193,9 @@ def prose_stretches(text: str) -> list[tuple[int, int]]:
 
 
 def _is_short_line(line: str) -> bool:
-    return len(line.split()) <= 6 and line.rstrip()[-1:] not in ".!?:;,”\"'’)"
+    # Where no spaces stand between words, only the length tells a line from a paragraph.
+    few = len(line.split()) <= _SHORT_WORDS and len(line) <= _SHORT_CHARACTERS
+    return few and line.rstrip()[-1:] not in _CLOSING and not _FACT.search(line)
 
 
 def _passage(article: Article, start: int, end: int) -> Passage:

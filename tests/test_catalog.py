@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -56,6 +57,26 @@ def found(catalog: Catalog, *terms: str, generation: int = 1) -> list[str]:
 
 
 # -- the file ----------------------------------------------------------------------------------------------
+
+
+def test_who_cannot_write_the_folder_sees_what_its_owner_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "catalog.sqlite3"
+    owner = Catalog(path, create=True)
+    add(owner, "a", "The bridge is open.")
+    owner.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)
+        reader = Catalog(path)
+    owner = Catalog(path)
+    for number in range(200):
+        add(owner, f"b{number}", f"Ferry {number} rests in the harbour, and nobody takes it out. " * 20)
+    owner.close()
+    monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)
+    with closing(reader), reader.transaction():
+        assert len(found(reader, "ferry")) == 100
+        assert found(reader, "bridge") == ["a-1"]
 
 
 def test_a_folder_without_a_catalog_is_index_missing_and_names_sync(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,31 @@ def test_a_question_is_nearer_to_what_it_asks_for(bundled: SentenceEmbedder) -> 
     question = bundled.question("How long is the bridge?")
     spans, clocks = (bundled.question(t) for t in ("It spans 400 metres over the river.", "The museum shows clocks."))
     assert question @ spans > question @ clocks
+
+
+class Alone:
+    """Stands for a library's model, whose tokenizer refuses two threads at once."""
+
+    def __init__(self) -> None:
+        self._free = threading.Lock()
+
+    def encode(self, texts: list[str], **_: object) -> np.ndarray:
+        if not self._free.acquire(blocking=False):
+            raise RuntimeError("Already borrowed")
+        try:
+            time.sleep(0.002)
+            return np.ones((len(texts), 2), dtype=np.float32)
+        finally:
+            self._free.release()
+
+
+def test_a_question_may_be_embedded_while_passages_are(tmp_path: Path) -> None:
+    model = SentenceEmbedder(str(tmp_path), "other@1")
+    vars(model)["_full"] = Alone()
+    with ThreadPoolExecutor(2) as pool:
+        passages = pool.submit(lambda: len(list(model.passages(["text"] * 1000))))
+        questions = pool.submit(lambda: [model.question("text") for _ in range(20)])
+        assert (passages.result(), len(questions.result())) == (1000, 20)
 
 
 def test_the_fingerprint_names_the_model_and_its_weights(bundled: SentenceEmbedder, tmp_path: Path) -> None:

@@ -112,6 +112,20 @@ def test_a_heading_between_paragraphs_stays():
     assert any("The harbour" in text[p.start : p.end] for p in SPLITTER.split(article(text)).passages)
 
 
+def test_the_facts_of_a_table_are_searched():
+    facts = ["Length: 412 metres", "Architect: Odile Brandt", "Owner: the town", "Four lanes, 2 of them for trams"]
+    text = join_paragraphs([*MENU, PROSE, *facts, PROSE])
+    found = "".join(text[start:end] for start, end in prose_stretches(text))
+    assert all(fact in found for fact in facts)
+    assert not any(entry in found for entry in MENU)
+
+
+def test_paragraphs_without_spaces_between_words_are_searched():
+    paragraph = "河上的新桥于星期五通车" * 8
+    text = join_paragraphs([PROSE, *[paragraph] * 3])
+    assert prose_stretches(text) == [(0, len(text))]
+
+
 def test_a_text_of_short_lines_only_stays_whole():
     text = "\n\n".join(MENU)
     covered = " ".join(text[p.start : p.end] for p in SPLITTER.split(article(text)).passages)
