@@ -105,9 +105,9 @@ _PERIOD = re.compile(r"\s+(?:in|during|for)\s(?=.*\d).*$")
 def standalone(question: str, history: Sequence[Turn]) -> str:
     """The question itself if nothing in it leans on the last turns of the history."""
     earlier, answer = "", ""
-    for turn in (*history[-_TURNS:], Turn(question)):
-        earlier, answer = _standing(turn.question, earlier, answer), turn.answer
-    return earlier
+    for turn in history[-_TURNS:]:
+        earlier, answer = _standing(turn.question, earlier, answer), turn.answer or ""
+    return _standing(question, earlier, answer)
 
 
 def _standing(question: str, earlier: str, answer: str) -> str:

@@ -227,6 +227,13 @@ def test_a_completed_follow_up_is_a_grammatical_question(history, follow_up, sen
     assert standalone(follow_up, history) == sentence
 
 
+def test_a_turn_without_a_short_answer_is_remembered_as_it_came():
+    """`Turn(answer.asked, answer.short)`: the short answer to "why" is None."""
+    history = [Turn("Why did Seres list?", None)]
+    assert standalone("What does it cost?", history) == "What does Seres cost?"
+    assert standalone("And Voyah?", history) == "Why did Voyah list?"
+
+
 def test_a_long_conversation_is_completed_from_its_last_turns():
     history = [*STRIKER * 1_500, *JAC, *[Turn("And with Chery?", "Luxeed")] * 3]
     assert standalone("And with Seres?", history) == "Which brand did Huawei launch with Seres?"
