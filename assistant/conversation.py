@@ -25,7 +25,8 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"(?:many )?(?:thanks?|great|cool|nice|good|hello|hi|yes|no|bye)(?: (?:you|a lot|(?:very|so) much|there))*",
+    r"(?:many )?(?:thanks?|great|cool|nice|good|perfect|sure|hello|hi|yes|no|bye)"
+    r"(?: (?:you|a lot|(?:very|so) much|there))*|i see|got it|understood",
     re.IGNORECASE,
 )
 _POSSESSIVE = re.compile(r"\b(?:its|their|his|her(?=\s+\w))\b", re.IGNORECASE)
@@ -106,14 +107,23 @@ def standalone(question: str, history: Sequence[Turn]) -> str:
     """The question itself if nothing in it leans on the last turns of the history."""
     earlier, answer = "", ""
     for turn in history[-_TURNS:]:
-        earlier, answer = _standing(turn.question, earlier, answer), turn.answer or ""
+        if not _asks_nothing(_bare(turn.question)):
+            earlier, answer = _standing(turn.question, earlier, answer), turn.answer or ""
     return _standing(question, earlier, answer)
+
+
+def _bare(question: str) -> str:
+    return _LEAD.sub("", question).strip(" ?.!")
+
+
+def _asks_nothing(bare: str) -> bool:
+    return not words(bare) or _COURTESY.fullmatch(bare) is not None
 
 
 def _standing(question: str, earlier: str, answer: str) -> str:
     """The question completed from the one before it, which stands alone already, and its answer."""
-    bare = _LEAD.sub("", question).strip(" ?.!")
-    if not words(earlier) or not words(bare) or _COURTESY.fullmatch(bare):
+    bare = _bare(question)
+    if not words(earlier) or _asks_nothing(bare):
         return question
     if event := _EVENT.fullmatch(bare):
         return _completed(event["asks"], earlier, answer)

@@ -234,6 +234,14 @@ def test_a_turn_without_a_short_answer_is_remembered_as_it_came():
     assert standalone("And Voyah?", history) == "Why did Voyah list?"
 
 
+@pytest.mark.parametrize("said", ["Thanks", "Many thanks!", "OK, great.", "I see", "And?", "?"])
+def test_a_turn_that_asks_nothing_is_not_what_the_next_one_leans_on(said):
+    history = [*STRIKER, Turn(said, "something")]
+    for follow_up in ("And from Vell?", "Why?", "Where was he born?"):
+        assert standalone(follow_up, history) == standalone(follow_up, STRIKER)
+    assert standalone(said, STRIKER) == said
+
+
 def test_a_long_conversation_is_completed_from_its_last_turns():
     history = [*STRIKER * 1_500, *JAC, *[Turn("And with Chery?", "Luxeed")] * 3]
     assert standalone("And with Seres?", history) == "Which brand did Huawei launch with Seres?"
