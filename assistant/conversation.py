@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assistant.questions import AUXILIARIES, wanted
+from assistant.questions import AUXILIARIES, LENGTH_LIMIT, wanted
 from assistant.schema import Turn
 from assistant.words import QUESTION_WORDS, Name, Word, content_words, is_content, names, words
 
@@ -104,12 +104,18 @@ _PERIOD = re.compile(r"\s+(?:in|during|for)\s(?=.*\d).*$")
 
 
 def standalone(question: str, history: Sequence[Turn]) -> str:
-    """The question itself if nothing in it leans on the last turns of the history."""
+    """The question itself if nothing in it leans on the last turns of the history, or if it would get too long."""
     earlier, answer = "", ""
     for turn in history[-_TURNS:]:
         if not _asks_nothing(_bare(turn.question)):
-            earlier, answer = _standing(turn.question, earlier, answer), turn.answer or ""
-    return _standing(question, earlier, answer)
+            earlier, answer = _kept_short(turn.question, earlier, answer), turn.answer or ""
+    return _kept_short(question, earlier, answer)
+
+
+def _kept_short(question: str, earlier: str, answer: str) -> str:
+    """Nobody is told of a question too long who typed a short one."""
+    standing = _standing(question, earlier, answer)
+    return standing if len(standing) <= LENGTH_LIMIT else question
 
 
 def _bare(question: str) -> str:
@@ -144,8 +150,11 @@ def _asks(text: str) -> bool:
 
 def _is_fragment(text: str) -> bool:
     """A question word with nothing to ask about but perhaps a year, "on which date", or one about a bare "that"."""
-    bare = _BARE_THAT.search(text) or _WHICH_ONLY.fullmatch(text)
-    return bare is not None or all(word.number for word in content_words(text))
+    if _BARE_THAT.search(text) or _WHICH_ONLY.fullmatch(text):
+        return True
+    found = words(text)
+    asks = any(word.number or word.text.lower() in QUESTION_WORDS for word in found)
+    return asks and all(word.number for word in found if is_content(word))
 
 
 def _is_part(text: str, earlier: str) -> bool:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.conversation import standalone
+from assistant.questions import LENGTH_LIMIT
 from assistant.schema import Turn
 
 JAC = (Turn("Which brand did Huawei launch with JAC?", "Maextro"),)
@@ -127,6 +128,9 @@ ALONE = [
     (JAC, "Maextro price"),
     (JAC, "Thanks!"),
     (JAC, "Thank you very much"),
+    (JAC, "And you?"),
+    (JAC, "Do you?"),
+    (JAC, "And there?"),
     (JAC, "And?"),
     (JAC, "?"),
     (JAC, ""),
@@ -240,6 +244,18 @@ def test_a_turn_that_asks_nothing_is_not_what_the_next_one_leans_on(said):
     for follow_up in ("And from Vell?", "Why?", "Where was he born?"):
         assert standalone(follow_up, history) == standalone(follow_up, STRIKER)
     assert standalone(said, STRIKER) == said
+
+
+def test_a_follow_up_to_a_question_of_great_length_never_exceeds_the_limit():
+    asked = "Why did Seres list in Vell after " + "the delay and " * 139 + "the great fire?"
+    assert LENGTH_LIMIT - 30 < len(asked) < LENGTH_LIMIT
+    for follow_up in (
+        "On which date did that happen?",
+        "When was that, and why?",
+        "And in Hong Kong after a long delay?",
+    ):
+        assert len(standalone(follow_up, [Turn(asked)])) <= LENGTH_LIMIT
+    assert standalone("On which date did that happen?", [Turn(asked)]) == "On which date did that happen?"
 
 
 def test_a_long_conversation_is_completed_from_its_last_turns():
