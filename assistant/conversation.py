@@ -29,7 +29,10 @@ _COURTESY = re.compile(
     r"(?: (?:you|a lot|(?:very|so) much|there))*|i see|got it|understood",
     re.IGNORECASE,
 )
-_POSSESSIVE = re.compile(r"\b(?:its|their|his|her(?=\s+\w))\b", re.IGNORECASE)
+_POSSESSIVE = re.compile(
+    r"\b(?:its|their|his|her(?=\s+(?!(?:with|for|from|in|by|at|to|on|as|after|before|about|when|and)\b)\w))\b",
+    re.IGNORECASE,
+)
 _PRONOUN = re.compile(r"\b(?:it|they|them|he|she|him|her)\b(?!['’])", re.IGNORECASE)
 _OF_PERSONS = frozenset(("he", "she", "him", "his", "her"))
 _PLURAL = frozenset(("they", "them", "their"))
@@ -47,15 +50,34 @@ _BARE_THAT = re.compile(
 )
 _WHICH_ONLY = re.compile(r"(?:\w+ )?(?:which|what) \w+", re.IGNORECASE)
 _ASKED_FOR = re.compile(r"\b(?:which|what)\s+$", re.IGNORECASE)
+_TO_DO = r"\s+to\s+\w+\s+(?!(?:with|for|from|in|by|at|to|on|after|before|during|since|until)\b)\w"
+_JUDGED = r"(?:hard|easy|difficult|safe|legal|illegal|necessary|allowed|harder|easier|cheaper|better|safer)"
 _DUMMY_IT = re.compile(
     r"\b(?:is|was) it (?:true|possible|likely|too|that)\b|\bit (?:is|was) (?:true|possible|likely)\b"
-    r"|\bwhat time is it\b|\bit (?:rain|snow)",
+    rf"|\bit (?:(?:\w+ )?(?:takes?|costs?|taken|took)\b(?:\s+\w+){{0,3}}?|(?:be )?{_JUDGED}){_TO_DO}"
+    r"|\bwhat time is it\b|\bit (?:will |would )?(?:rain|snow)",
     re.IGNORECASE,
 )
-# "did seres say about its margin": a subject of its own, whatever its case; but "did sales of its cars fall".
-_OWN_SUBJECT = re.compile(
-    r"\b(?:do|does|did)\s+(?:the\s+)?(?!it\b|they\b|he\b|she\b)\w+\s+(?!of\b|for\b|in\b|at\b|to\b|and\b)\w+\b.*\b(?:its|their)\b",
+"""An "it" that stands for nothing; "to charge the M9" has its object, so "it" is none in "How long does it take"."""
+_SAME_REFERENT = ("it its", "they them their", "he him his", "she her")
+_SUBORDINATE_IT = re.compile(
+    r"(?:\b(?:that|because|when|after|before|if|while|since|though|as)\s+it$)"
+    rf"|it\s+(?:{'|'.join(sorted(AUXILIARIES))}|\w+(?:ed|[^s]s))\b",
     re.IGNORECASE,
+)
+_RELATIVE = re.compile(r"(?!(?:say|says|said|true|clear|likely)\b)\b[a-z]+ (?:that|which|who) \w+", re.IGNORECASE)
+_PEOPLE = frozenset(("people", "men", "women", "children"))
+_OWN_SUBJECT = re.compile(
+    r"(?P<the>(?:the|an?)\s+)?(?!(?:it|they|he|she)\b)(?P<noun>[\w-]+)\s+(?!(?:of|for|in|at|to|and|be|been)\b)\w"
+)
+"""Behind the auxiliary, whatever its case: "seres say about" its margin; but "sales of" its cars."""
+_DESCRIBED = re.compile(r"\s+(?:that|which|who|whose|of|with)\b")
+_NEXT_WORDS = re.compile(r"\s+([a-z][a-z-]*)(?:\s+([\w-]+))?")
+_ADVERB = re.compile(r"\w+ly|now|today|yesterday|tomorrow|abroad|overseas|online|first|last|next|worth|worldwide")
+_SAID_IN_FRONT = re.compile(r"(?:how \w+|what|who|which(?: \w+)?) (?:is|are|was|were)\b", re.IGNORECASE)
+_ADJECTIVE = re.compile(r"\w+(?:able|ible|ous|ive|ful|al|ant|ent)")
+_NEVER_A_VERB = re.compile(
+    r"\w+[^s]s|\w+(?:tion|ity|ness|ship|stry|ctory|maker)|market|sector|business|division|price|name|owner"
 )
 _PREPOSITION = re.compile(r"(with|for|from|in|of|by|at|to|on)\s+", re.IGNORECASE)
 _BEHIND_PREPOSITION = r"\b{}\s+(.+?)(?=\s+(?:with|for|from|in|of|by|at|to|on)\b|[?.!\s]*$)"
@@ -70,7 +92,7 @@ _NOUNS = r"(?:(?:the|an?|its|their|his|her)\s+)?(?:[A-Z]\S*(?:\s+[A-Z]\S*)*|\w+)
 _SUBJECT_AND_VERB = re.compile(rf"{_NOUNS}(?:\s+(?:of|over|{_GAP_PREPOSITION})\s+{_NOUNS})*\s+\w+")
 _SUBJECT_AHEAD = re.compile(r"(?:the|an?|its|their|his|her|it|they|he|she)\b|[A-Z]")
 _PARTICIPLE = re.compile(
-    r"(?<!the )(?<!an )(?<!a )\b(?:[a-z]{2,}(?:ed|ing)"
+    r"(?<!\bthe )(?<!\ban )(?<!\ba )\b(?:[a-z]{2,}(?:ed|ing)"
     r"|born|bought|built|chosen|given|held|known|led|made|paid|sold|spent|taken|won|written)\b"
 )
 _BE = frozenset(("is", "are", "was", "were"))
@@ -150,8 +172,11 @@ def _asks(text: str) -> bool:
 
 def _is_fragment(text: str) -> bool:
     """A question word with nothing to ask about but perhaps a year, "on which date", or one about a bare "that"."""
-    if _BARE_THAT.search(text) or _WHICH_ONLY.fullmatch(text):
+    if _WHICH_ONLY.fullmatch(text):
         return True
+    if that := _BARE_THAT.search(text):
+        # "When was that announced: where will Voyah be listed" was completed before.
+        return ":" not in text[that.end() :]
     found = words(text)
     asks = any(word.number or word.text.lower() in QUESTION_WORDS for word in found)
     return asks and all(word.number for word in found if is_content(word))
@@ -361,23 +386,124 @@ def _behind_auxiliary(text: str) -> Word | None:
 
 
 def _resolved(question: str, earlier: str, answer: str) -> str:
-    """The question with its first pronoun or pointer replaced by what it stands for."""
-    match = next((m for p in (_POSSESSIVE, _AMOUNT, _PRONOUN, _POINTER) if (m := p.search(question))), None)
-    if not match or _DUMMY_IT.search(question) or _OWN_SUBJECT.search(question):
+    """The question with its first pronoun or pointer, and all that mean the same, replaced by what they stand for."""
+    leaning = [match for match in _references(question) if not _means_its_own(question, match)]
+    if not leaning:
         return question
-    own = names(question, sentence_start_counts=False)
-    before = [name for name in own if name.end <= match.start() and name.kind == "name"]
-    if any(not _ASKED_FOR.search(question[: name.start]) for name in before):
+    if leaning[0].re is _POINTER:
+        return _pointed(question, leaning[0], earlier, answer)
+    resolved = question
+    for match in reversed([match for match in leaning if match is leaning[0] or _same_referent(match, leaning[0])]):
+        topic = _phrase(question, match, earlier, answer) or _topic(match.group().lower(), earlier, answer)
+        if not topic:
+            return question
+        topic = _possessive(topic) if match.re is _POSSESSIVE else topic
+        resolved = resolved[: match.start()] + topic + resolved[match.end() :]
+    return resolved
+
+
+def _references(question: str) -> list[re.Match[str]]:
+    """The pronouns and pointers, in order, each once."""
+    found: dict[int, re.Match[str]] = {}
+    for pattern in (_POSSESSIVE, _AMOUNT, _PRONOUN, _POINTER):
+        for match in pattern.finditer(question):
+            found.setdefault(match.start(), match)
+    return [found[start] for start in sorted(found)]
+
+
+def _same_referent(one: re.Match[str], other: re.Match[str]) -> bool:
+    return any({one.group().lower(), other.group().lower()} <= set(forms.split()) for forms in _SAME_REFERENT)
+
+
+def _means_its_own(question: str, match: re.Match[str]) -> bool:
+    """Whether a pronoun or pointer means something in its own question, or nothing, so that it leans on no other."""
+    before = question[: match.start()]
+    own = [name for name in names(question, sentence_start_counts=False) if name.end <= match.start()]
+    if any(name.kind == "name" and not _ASKED_FOR.search(question[: name.start]) for name in own):
         # "What did Seres say about its margin?": the pronoun means the name before it; not in "Which BMW do they".
-        return question
+        return True
     if match.re is _POINTER:
-        return _pointed(question, match, earlier, answer)
-    topic = _phrase(question, match, earlier, answer) or _topic(match.group().lower(), earlier, answer)
-    if not topic:
-        return question
+        return _is_described(question, match)
+    if any(dummy.start() <= match.start() < dummy.end() for dummy in _DUMMY_IT.finditer(question)):
+        return True
     if match.re is _POSSESSIVE:
-        topic = _possessive(topic)
-    return question[: match.start()] + topic + question[match.end() :]
+        return _RELATIVE.search(before, 1) is not None or _has_own_subject(before, match)
+    return _is_subordinate(question, match) and _has_own_subject(before, match)
+
+
+def _is_subordinate(question: str, match: re.Match[str]) -> bool:
+    """Whether a pronoun is the subject of a clause within: "said it would"; an object never means its own subject."""
+    word = match.group().lower()
+    if word == "it":
+        return any(m.start() <= match.start() < m.end() for m in _SUBORDINATE_IT.finditer(question))
+    behind_auxiliary = words(question[: match.start()])[-1:]
+    return word in ("they", "he", "she") and not any(w.text.lower() in AUXILIARIES for w in behind_auxiliary)
+
+
+def _has_own_subject(before: str, match: re.Match[str]) -> bool:
+    """Whether what stands before a pronoun has a subject that it can mean: "which analysts cut" their forecasts."""
+    before, word = _LEAD.sub("", before), match.group().lower()
+    if not words(before):
+        return False
+    if not _asks(before):
+        return word in _PLURAL and any(_is_plural(w.text) for w in content_words(before))
+    parts = _parts(before)
+    if parts is None or re.fullmatch(r"(?:\w+ )?(?:be|been|become)", parts.rest):
+        # "In which city is" its factory, "Which company has been" its rival.
+        return False
+    asks = parts.asks.lower().split()
+    if asks == ["which"] and (noun := re.match(r"(\w+) (?!of\b)\w", parts.rest)):
+        # "Which company said": a verb that is no content word.
+        asks.append(noun[1])
+    if asks and (not parts.auxiliary or _asks_for_subject(parts)):
+        if asks[0] == "who":
+            return word not in ("it", "its")
+        if (asks[0] in ("which", "what", "whose") and asks[1:]) or (asks[:2] == ["how", "many"] and asks[2:]):
+            return word not in ("it", "its") or not _is_plural(asks[-1])
+    return bool(parts.auxiliary) and _is_own_agent(parts, match)
+
+
+def _is_own_agent(parts: _Parts, match: re.Match[str]) -> bool:
+    """Whether the subject behind the auxiliary does something with what is its own: "has the club sold" its ground."""
+    subject = _OWN_SUBJECT.match(parts.rest)
+    if subject is None:
+        return False
+    if match.group().lower() in _PLURAL and _is_plural(subject["noun"]):
+        return True
+    if match.re is not _POSSESSIVE:
+        return False
+    if parts.auxiliary in ("do", "does", "did"):
+        return True
+    if parts.auxiliary in _BE and not re.search(r"[a-z]{2}ing\b", parts.rest[subject.end("noun") :]):
+        return False
+    return bool(subject["the"]) or not _LEFT_BEHIND.search(parts.rest)
+
+
+def _is_plural(noun: str) -> bool:
+    lower = noun.lower()
+    return lower in _PEOPLE or (lower.endswith("s") and not re.search(r"(?:[aius]s|^series|^species|^news)$", lower))
+
+
+def _is_described(question: str, pointer: re.Match[str]) -> bool:
+    """Whether what follows a pointer's noun says which is meant, "the company that …", or makes it "the car market"."""
+    behind = question[pointer.end() :]
+    following = _NEXT_WORDS.match(behind)
+    if _DESCRIBED.match(behind) or pointer["own"] or following is None:
+        return _DESCRIBED.match(behind) is not None
+    word, second = following[1], following[2] or ""
+    if not content_words(word) or _PARTICIPLE.fullmatch(word) or _ADVERB.fullmatch(word):
+        return False
+    before = words(question[: pointer.start()])
+    auxiliary = before[-1].text.lower() if before else ""
+    if auxiliary in _BE:
+        # "How big is the car market": what is said of it stands in front, or behind in "the car market growing".
+        said_behind = content_words(second) or _PARTICIPLE.search(behind, following.end(1))
+        return not _ADJECTIVE.fullmatch(word) and bool(said_behind or _SAID_IN_FRONT.match(_bare(question)))
+    if auxiliary in AUXILIARIES:
+        takes_object = second and (second in _ARTICLES or second[0].isupper())
+        return _NEVER_A_VERB.fullmatch(word) is not None and not takes_object
+    # "Who regulates the car market": no verb can follow an object.
+    return True
 
 
 def _phrase(question: str, match: re.Match[str], earlier: str, answer: str) -> str:

@@ -77,11 +77,30 @@ PRONOUNS += [
     (SEDAN, "How much does it cost?", ["Maextro S800", "cost"], [" it ", "type of"]),
     (LEADERS, "Which BMW do they take customers from?", ["Which BMW", "the M8 and the M9"], ["they"]),
 ]
+PRONOUNS += [
+    (JAC, "In which city is its factory?", ["Maextro’s factory"], ["its"]),
+    (JAC, "Which company is its main supplier?", ["Maextro’s main supplier"], ["its"]),
+    (JAC, "Which coaches praised its seats?", ["Maextro’s seats"], ["its"]),
+    (JAC, "How many cars did its factory make?", ["Maextro’s factory"], ["its"]),
+    (JAC, "Who owns its factory?", ["Maextro’s factory"], ["its"]),
+    (JAC, "What share of its cars is exported?", ["Maextro’s cars"], ["its"]),
+    (JAC, "Which museum bought it in 2024?", ["bought Maextro in 2024"], [" it "]),
+    (JAC, "How long did it take to build?", ["Maextro take to build"], [" it "]),
+    (JAC, "Is it true that its factory closed?", ["it true", "Maextro’s factory"], ["its"]),
+    (OPENER, "Who met her in Vell?", ["met Mara Lind in Vell"], ["her ", "’s"]),
+    (LISTING, "What did it say about its margin?", ["What did Voyah say about Voyah’s margin"], []),
+    (LISTING, "Does it sell more cars than it makes?", ["Does Voyah sell more cars than Voyah makes"], []),
+]
 POINTERS = [
     (PROFIT, "What was the company's gross margin?", ["Seres", "gross margin"], ["company's", "’s’s"]),
     (LISTING, "Is the company profitable?", ["Voyah", "profitable"], ["Hong Kong"]),
     (SALES, "Which models does the brand sell?", ["AITO", "models"], []),
     (JAC, "How much does that brand cost?", ["Maextro", "cost"], ["that brand"]),
+    (JAC, "Is the brand profitable in China?", ["the brand Maextro profitable"], []),
+    (JAC, "Why is the brand expensive?", ["the brand Maextro expensive"], []),
+    (JAC, "Which models does the brand sell abroad?", ["the brand Maextro sell abroad"], []),
+    (JAC, "Who leads the brand now?", ["leads the brand Maextro now"], []),
+    (LISTING, "What did the company say about its margin?", ["the company Voyah say about its margin"], []),
 ]
 FRAGMENTS = [
     (OPENER, "On which date?", ["On which date", "opened", "bridge", "Orve"], ["Who"]),
@@ -121,6 +140,32 @@ ALONE = [
     (JAC, "Which brand sold best in 2024?"),
     (JAC, "Is it true that Huawei builds cars?"),
     (JAC, "What time is it?"),
+    # a subject of its own
+    (JAC, "Which museum moved its paintings to Vell?"),
+    (JAC, "Which club has sold its ground?"),
+    (JAC, "Which clubs sacked their coaches?"),
+    (JAC, "Whose shares lost their value?"),
+    (JAC, "Who published their memoirs?"),
+    (JAC, "How many museums raised their prices?"),
+    (JAC, "Why have museums raised their prices?"),
+    (JAC, "Has the museum sold its paintings?"),
+    (JAC, "Who restored the bridge that lost its railings?"),
+    (JAC, "Which museum said it would close?"),
+    (JAC, "Which coaches feared they were too old?"),
+    (JAC, "Museums that raised their prices"),
+    # an "it" that stands for nothing
+    (JAC, "How long does it take to cross the bridge?"),
+    (JAC, "How much did it cost to restore the bridge?"),
+    (JAC, "What does it take to win the cup?"),
+    (JAC, "Is it easier to cross the river by ferry?"),
+    # a pointer that says itself which it means
+    (JAC, "Who sponsors the event that opens the season?"),
+    (JAC, "Who chairs the group of museums?"),
+    (JAC, "Who bought the company whose ferry sank?"),
+    (JAC, "How large is the model railway in Vell?"),
+    (JAC, "Who organises the car race?"),
+    (JAC, "Is the car race in Vell cancelled?"),
+    (JAC, "Will the car industry recover?"),
     (JAC, "Does it rain in Vell?"),
     (JAC, "What is the largest brand of the alliance?"),
     (JAC, "And who leads Chery?"),
@@ -262,6 +307,16 @@ def test_a_long_conversation_is_completed_from_its_last_turns():
     history = [*STRIKER * 1_500, *JAC, *[Turn("And with Chery?", "Luxeed")] * 3]
     assert standalone("And with Seres?", history) == "Which brand did Huawei launch with Seres?"
     assert standalone("And with Seres?", [Turn("And in 2023?")] * 1_500)
+
+
+@pytest.mark.parametrize(
+    ("history", "follow_up"),
+    [row[:2] for row in [*ELLIPSIS, *PRONOUNS, *POINTERS, *FRAGMENTS, *LOWER_CASE, *CHAINS, *SENTENCES]],
+)
+def test_a_question_that_was_completed_is_complete(history, follow_up):
+    """A conversation remembers what was searched for, and completes it again with the turns before it."""
+    asked = standalone(follow_up, history)
+    assert standalone(asked, history) == asked
 
 
 @given(st.text(max_size=60))
