@@ -271,7 +271,60 @@ SENTENCES = [
 ]
 
 
-@pytest.mark.parametrize(("history", "follow_up", "sentence"), SENTENCES)
+EXPORTS = (Turn("How many cars did Voyah export in 2024?", "70,000"),)
+TICKETS = (Turn("How much money did Vell Museum earn in 2021?", "2 million"),)
+HALF = (Turn("What was the attendance of Vell Museum in the first half of 2021?", "90,000"),)
+FINAL = (Turn("Who won the 2018 cup final?", "Northgate Rovers"),)
+SINCE = (Turn("Which clubs has Olga Brandt coached since 2020?", "Northgate Rovers"),)
+LATELY = (Turn("How many goals did Tom Hale score last year?", "31"),)
+
+# history, follow-up, the whole question: what a new part takes the place of, and what it is only added to
+PARTS = [
+    # a time takes the place of a time; a month or quarter is one of the year that was asked about
+    (EXPORTS, "And in May?", "How many cars did Voyah export in May 2024?"),
+    (EXPORTS, "and in june?", "How many cars did Voyah export in june 2024?"),
+    (EXPORTS, "And in October 2023?", "How many cars did Voyah export in October 2023?"),
+    (EXPORTS, "In Q2?", "How many cars did Voyah export in Q2 2024?"),
+    (EXPORTS, "And the second half?", "How many cars did Voyah export in the second half of 2024?"),
+    (EXPORTS, "And next year?", "How many cars did Voyah export next year?"),
+    (EXPORTS, "Last month?", "How many cars did Voyah export last month?"),
+    (EXPORTS, "And since 2020?", "How many cars did Voyah export since 2020?"),
+    (HALF, "And in 2019?", "What was the attendance of Vell Museum in the first half of 2019?"),
+    (HALF, "And since 2019?", "What was the attendance of Vell Museum since 2019?"),
+    (HALF, "And in May?", "What was the attendance of Vell Museum in May 2021?"),
+    (LATELY, "And in May?", "How many goals did Tom Hale score in May last year?"),
+    (LATELY, "And in 2019?", "How many goals did Tom Hale score in 2019?"),
+    (SINCE, "And in 2019?", "Which clubs has Olga Brandt coached in 2019?"),
+    (COACH, "And in May?", "Who was sacked in May?"),
+    (COACH, "And in 2019?", "Who was sacked in March 2019?"),
+    (FINAL, "And in 2022?", "Who won the 2022 cup final?"),
+    (FINAL, "And in May?", "Who won the 2018 cup final in May?"),
+    (JAC, "And in Q2?", "Which brand did Huawei launch with JAC in Q2?"),
+    (EXPORTS, "What about Luxeed in May?", "How many cars did Luxeed export in May 2024?"),
+    # behind a preposition that the question lacks, nothing is replaced
+    (EXPORTS, "And in Orveland?", "How many cars did Voyah export in 2024 in Orveland?"),
+    (EXPORTS, "To Orveland?", "How many cars did Voyah export in 2024 to Orveland?"),
+    (EXPORTS, "And worldwide?", "How many cars did Voyah export in 2024 worldwide?"),
+    (EXPORTS, "What about officially?", "How many cars did Voyah export in 2024 officially?"),
+    (COACH, "And in Vell?", "Who was sacked in March in Vell?"),
+    (COST, "And in the harbour?", "How much did the bridge cost in the harbour?"),
+    (EXPORTS, "And Luxeed in Orveland?", "How many cars did Luxeed export in 2024 in Orveland?"),
+    ((Turn("How many cars were sold in Orveland?"),), "And in Vell?", "How many cars were sold in Vell?"),
+    (EXPORTS, "And by Luxeed?", "How many cars did Luxeed export in 2024?"),
+    # another noun takes the place of the noun asked for, or is searched for
+    (TICKETS, "And profit?", "How much profit did Vell Museum earn in 2021?"),
+    (TICKETS, "What about the entrance money?", "How much entrance money did Vell Museum earn in 2021?"),
+    (EXPORTS, "And trucks?", "How many trucks did Voyah export in 2024?"),
+    (EXPORTS, "What about revenue?", "revenue Voyah 2024"),
+    (POPULATION, "And area?", "What is the area of Vell?"),
+    (JAC, "And turnover?", "turnover Huawei"),
+    (EXPORTS, "What about Luxeed's prices?", "Luxeed's prices 2024"),
+    ((Turn("What was Voyah’s profit in 2024?"),), "And Luxeed’s sales?", "What was Luxeed’s sales in 2024?"),
+    (EXPORTS, "And this year so far?", "How many cars did Voyah export in 2024 this year so far?"),
+]
+
+
+@pytest.mark.parametrize(("history", "follow_up", "sentence"), [*SENTENCES, *PARTS])
 def test_a_completed_follow_up_is_a_grammatical_question(history, follow_up, sentence):
     assert standalone(follow_up, history) == sentence
 
@@ -311,7 +364,7 @@ def test_a_long_conversation_is_completed_from_its_last_turns():
 
 @pytest.mark.parametrize(
     ("history", "follow_up"),
-    [row[:2] for row in [*ELLIPSIS, *PRONOUNS, *POINTERS, *FRAGMENTS, *LOWER_CASE, *CHAINS, *SENTENCES]],
+    [row[:2] for row in [*ELLIPSIS, *PRONOUNS, *POINTERS, *FRAGMENTS, *LOWER_CASE, *CHAINS, *SENTENCES, *PARTS]],
 )
 def test_a_question_that_was_completed_is_complete(history, follow_up):
     """A conversation remembers what was searched for, and completes it again with the turns before it."""
