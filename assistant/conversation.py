@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assistant.questions import AUXILIARIES, wanted
+from assistant.questions import AUXILIARIES, LENGTH_LIMIT, wanted
 from assistant.schema import Turn
 from assistant.words import QUESTION_WORDS, Name, Word, content_words, is_content, names, words
 
@@ -25,10 +25,14 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _COURTESY = re.compile(
-    r"(?:many )?(?:thanks?|great|cool|nice|good|hello|hi|yes|no|bye)(?: (?:you|a lot|(?:very|so) much|there))*",
+    r"(?:many )?(?:thanks?|great|cool|nice|good|perfect|sure|hello|hi|yes|no|bye)"
+    r"(?: (?:you|a lot|(?:very|so) much|there))*|i see|got it|understood",
     re.IGNORECASE,
 )
-_POSSESSIVE = re.compile(r"\b(?:its|their|his|her(?=\s+\w))\b", re.IGNORECASE)
+_POSSESSIVE = re.compile(
+    r"\b(?:its|their|his|her(?=\s+(?!(?:with|for|from|in|by|at|to|on|as|after|before|about|when|and)\b)\w))\b",
+    re.IGNORECASE,
+)
 _PRONOUN = re.compile(r"\b(?:it|they|them|he|she|him|her)\b(?!['’])", re.IGNORECASE)
 _OF_PERSONS = frozenset(("he", "she", "him", "his", "her"))
 _PLURAL = frozenset(("they", "them", "their"))
@@ -46,17 +50,67 @@ _BARE_THAT = re.compile(
 )
 _WHICH_ONLY = re.compile(r"(?:\w+ )?(?:which|what) \w+", re.IGNORECASE)
 _ASKED_FOR = re.compile(r"\b(?:which|what)\s+$", re.IGNORECASE)
+_TO_DO = r"\s+to\s+\w+\s+(?!(?:with|for|from|in|by|at|to|on|after|before|during|since|until)\b)\w"
+_JUDGED = r"(?:hard|easy|difficult|safe|legal|illegal|necessary|allowed|harder|easier|cheaper|better|safer)"
 _DUMMY_IT = re.compile(
     r"\b(?:is|was) it (?:true|possible|likely|too|that)\b|\bit (?:is|was) (?:true|possible|likely)\b"
-    r"|\bwhat time is it\b|\bit (?:rain|snow)",
+    rf"|\bit (?:(?:\w+ )?(?:takes?|costs?|taken|took)\b(?:\s+\w+){{0,3}}?|(?:be )?{_JUDGED}){_TO_DO}"
+    r"|\bwhat time is it\b|\bit (?:will |would )?(?:rain|snow)",
     re.IGNORECASE,
 )
-# "did seres say about its margin": a subject of its own, whatever its case; but "did sales of its cars fall".
-_OWN_SUBJECT = re.compile(
-    r"\b(?:do|does|did)\s+(?:the\s+)?(?!it\b|they\b|he\b|she\b)\w+\s+(?!of\b|for\b|in\b|at\b|to\b|and\b)\w+\b.*\b(?:its|their)\b",
+"""An "it" that stands for nothing; "to charge the M9" has its object, so "it" is none in "How long does it take"."""
+_SAME_REFERENT = ("it its", "they them their", "he him his", "she her")
+_SUBORDINATE_IT = re.compile(
+    r"(?:\b(?:that|because|when|after|before|if|while|since|though|as)\s+it$)"
+    rf"|it\s+(?:{'|'.join(sorted(AUXILIARIES))}|\w+(?:ed|[^s]s))\b",
     re.IGNORECASE,
+)
+_RELATIVE = re.compile(r"(?!(?:say|says|said|true|clear|likely)\b)\b[a-z]+ (?:that|which|who) \w+", re.IGNORECASE)
+_PEOPLE = frozenset(("people", "men", "women", "children"))
+_OWN_SUBJECT = re.compile(
+    r"(?P<the>(?:the|an?)\s+)?(?!(?:it|they|he|she)\b)(?P<noun>[\w-]+)\s+(?!(?:of|for|in|at|to|and|be|been)\b)\w"
+)
+"""Behind the auxiliary, whatever its case: "seres say about" its margin; but "sales of" its cars."""
+_DESCRIBED = re.compile(r"\s+(?:that|which|who|whose|of|with)\b")
+_NEXT_WORDS = re.compile(r"\s+([a-z][a-z-]*)(?:\s+([\w-]+))?")
+_ADVERB = re.compile(r"\w+ly|now|today|yesterday|tomorrow|abroad|overseas|online|first|last|next|worth|worldwide")
+_SAID_IN_FRONT = re.compile(r"(?:how \w+|what|who|which(?: \w+)?) (?:is|are|was|were)\b", re.IGNORECASE)
+_ADJECTIVE = re.compile(r"\w+(?:able|ible|ous|ive|ful|al|ant|ent)")
+_NEVER_A_VERB = re.compile(
+    r"\w+[^s]s|\w+(?:tion|ity|ness|ship|stry|ctory|maker)|market|sector|business|division|price|name|owner"
 )
 _PREPOSITION = re.compile(r"(with|for|from|in|of|by|at|to|on)\s+", re.IGNORECASE)
+_MONTHS = "January|February|March|April|June|July|August|September|October|November|December"
+_UNIT = r"(?:year|quarter|half|month|week|decade|season|spring|summer|autumn|winter)"
+_PART = (
+    rf"(?:(?:{_MONTHS}|(?<=.)May|(?<=\b[Ii]n )(?i:{_MONTHS}|May))(?:\s+\d\d?(?:st|nd|rd|th)?(?!\d))?|[QHqh][1-4]"
+    r"|(?i:(?:the\s+)?(?:(?:first|second|third|fourth|last)\s+(?:quarter|half)|spring|summer|autumn|winter)))\b"
+)
+_RELATIVE_TIME = (
+    rf"(?i:(?:this|last|next)\s+{_UNIT}|the\s+(?:same|previous|following|past|next|last)\s+{_UNIT}"
+    r"|yesterday|today|tomorrow|now|currently|(?:a|an|one|two|three|\d+)\s+\w+\s+ago)\b"
+)
+_YEAR = r"(?:1[5-9]|20)\d\d\b"
+_TIME = re.compile(
+    r"(?:\b(?P<preposition>(?i:in|during|since|until|before|after|by|for|from|on))\s+)?"
+    rf"\b(?P<core>(?P<part>{_PART})(?:,?\s+(?:of\s+)?(?P<of_year>{_YEAR}))?|(?P<year>{_YEAR})|(?P<relative>{_RELATIVE_TIME}))"
+)
+"""When something was: "in March 2024", "2024", "the third quarter", "last year"."""
+_MODIFIER = re.compile(r"\w+ly|abroad|overseas|worldwide|online|elsewhere", re.IGNORECASE)
+_COMMON = re.compile(r"(?:the\s+)?(?P<noun>[a-z][a-z-]*(?:\s+[a-z][a-z-]*){0,2})")
+_COMMON_PHRASE = re.compile(r"(?:the|an?)\s+[a-z]")
+_SPANS = frozenset(("since", "until", "before", "after", "by", "from"))
+_NAME_AND_PLACE = re.compile(r"(?P<name>[A-Z]\S*(?:\s+[A-Z]\S*)*)\s+(?P<place>(?:in|at|with|from|to)\s+\S.*)")
+_OWNED = re.compile(
+    r"\b(?:[A-Z][\w-]*(?:\s+[A-Z][\w-]*)*|[a-z][\w-]*)(?:['’]s|(?<=s)['’])"
+    r"\s+[a-z][a-z-]*(?:\s+(?!(?:in|for|during)\b)[a-z][a-z-]*)?"
+)
+_ASKED_NOUN = re.compile(
+    r"^how (?:much|(?P<many>many)) (?P<counted>[a-z][a-z -]*?)(?= (?:is|are|was|were|do|does|did|has|have|had|will)\b)"
+    r"|^what (?:is|are|was|were) (?:the |.*['’]s )(?P<told>[a-z][a-z -]*?)(?=\s+(?:of|in|for|during)\b|[?. ]*$)",
+    re.IGNORECASE,
+)
+"""The noun asked for: "profit" in "How much profit did Seres post", "What was the profit of Seres"."""
 _BEHIND_PREPOSITION = r"\b{}\s+(.+?)(?=\s+(?:with|for|from|in|of|by|at|to|on)\b|[?.!\s]*$)"
 _TURNS = 8
 """Follow-ups reach back a few turns; the bound keeps the time of a question the same however long people talk."""
@@ -69,7 +123,7 @@ _NOUNS = r"(?:(?:the|an?|its|their|his|her)\s+)?(?:[A-Z]\S*(?:\s+[A-Z]\S*)*|\w+)
 _SUBJECT_AND_VERB = re.compile(rf"{_NOUNS}(?:\s+(?:of|over|{_GAP_PREPOSITION})\s+{_NOUNS})*\s+\w+")
 _SUBJECT_AHEAD = re.compile(r"(?:the|an?|its|their|his|her|it|they|he|she)\b|[A-Z]")
 _PARTICIPLE = re.compile(
-    r"(?<!the )(?<!an )(?<!a )\b(?:[a-z]{2,}(?:ed|ing)"
+    r"(?<!\bthe )(?<!\ban )(?<!\ba )\b(?:[a-z]{2,}(?:ed|ing)"
     r"|born|bought|built|chosen|given|held|known|led|made|paid|sold|spent|taken|won|written)\b"
 )
 _BE = frozenset(("is", "are", "was", "were"))
@@ -103,17 +157,32 @@ _PERIOD = re.compile(r"\s+(?:in|during|for)\s(?=.*\d).*$")
 
 
 def standalone(question: str, history: Sequence[Turn]) -> str:
-    """The question itself if nothing in it leans on the last turns of the history."""
+    """The question itself if nothing in it leans on the last turns of the history, or if it would get too long."""
     earlier, answer = "", ""
-    for turn in (*history[-_TURNS:], Turn(question)):
-        earlier, answer = _standing(turn.question, earlier, answer), turn.answer
-    return earlier
+    for turn in history[-_TURNS:]:
+        if not _asks_nothing(_bare(turn.question)):
+            earlier, answer = _kept_short(turn.question, earlier, answer), turn.answer or ""
+    return _kept_short(question, earlier, answer)
+
+
+def _kept_short(question: str, earlier: str, answer: str) -> str:
+    """Nobody is told of a question too long who typed a short one."""
+    standing = _standing(question, earlier, answer)
+    return standing if len(standing) <= LENGTH_LIMIT else question
+
+
+def _bare(question: str) -> str:
+    return _LEAD.sub("", question).strip(" ?.!")
+
+
+def _asks_nothing(bare: str) -> bool:
+    return not words(bare) or _COURTESY.fullmatch(bare) is not None
 
 
 def _standing(question: str, earlier: str, answer: str) -> str:
     """The question completed from the one before it, which stands alone already, and its answer."""
-    bare = _LEAD.sub("", question).strip(" ?.!")
-    if not words(earlier) or not words(bare) or _COURTESY.fullmatch(bare):
+    bare = _bare(question)
+    if not words(earlier) or _asks_nothing(bare):
         return question
     if event := _EVENT.fullmatch(bare):
         return _completed(event["asks"], earlier, answer)
@@ -121,8 +190,9 @@ def _standing(question: str, earlier: str, answer: str) -> str:
     if resolved != question:
         return resolved
     led = bare != question.strip(" ?.!")
-    if not _asks(bare) and content_words(bare):
-        return _ellipsis(bare, earlier) if led or _is_part(bare, earlier) else question
+    if not _asks(bare) and (content_words(bare) or _TIME.fullmatch(bare)):
+        capitals = question[0].isupper()
+        return _ellipsis(bare, earlier, capitals=capitals) if led or _is_part(bare, earlier) else question
     return _completed(bare, earlier, answer) if _is_fragment(bare) else question
 
 
@@ -134,14 +204,22 @@ def _asks(text: str) -> bool:
 
 def _is_fragment(text: str) -> bool:
     """A question word with nothing to ask about but perhaps a year, "on which date", or one about a bare "that"."""
-    bare = _BARE_THAT.search(text) or _WHICH_ONLY.fullmatch(text)
-    return bare is not None or all(word.number for word in content_words(text))
+    if _WHICH_ONLY.fullmatch(text):
+        return True
+    if that := _BARE_THAT.search(text):
+        # "When was that announced: where will Voyah be listed" was completed before.
+        return ":" not in text[that.end() :]
+    found = words(text)
+    asks = any(word.number or word.text.lower() in QUESTION_WORDS for word in found)
+    return asks and all(word.number for word in found if is_content(word))
 
 
 def _is_part(text: str, earlier: str) -> bool:
     """Whether it is a part of a question, not a search of its own ("Maextro price")."""
     if _PREPOSITION.match(text):
         return len(words(text)) <= 6
+    if _TIME.fullmatch(text):
+        return True
     found = names(text)
     lower_case = not names(earlier, sentence_start_counts=False) and len(words(text)) == 1
     return lower_case or (len(found) == 1 and len(found[0].text) == len(text))
@@ -279,58 +357,163 @@ def _without_opening(question: str) -> str:
     return question.rstrip("?. ")
 
 
-def _ellipsis(new: str, earlier: str) -> str:
-    """The earlier question with its part of the same kind replaced by the new part."""
+def _ellipsis(new: str, earlier: str, *, capitals: bool = True) -> str:
+    """The earlier question with its part of the same kind replaced by the new part.
+
+    Where the asker writes capitals, a word without is no name.
+    """
+    if time := _TIME.fullmatch(new):
+        return _at_time(time, earlier)
+    tail = next((time for time in _TIME.finditer(new) if time.end() == len(new)), None)
+    if tail and content_words(new[: tail.start()]):
+        # "Chery in 2022": each goes to its own slot.
+        return _ellipsis(new[: tail.start()].rstrip(" ,"), _at_time(tail, earlier), capitals=capitals)
+    if both := _NAME_AND_PLACE.fullmatch(new):
+        return _ellipsis(both["place"], _ellipsis(both["name"], earlier))
+    return _replaced(new, earlier, capitals=capitals)
+
+
+def _replaced(new: str, earlier: str, *, capitals: bool) -> str:
+    """The earlier question with one new part, which is no time."""
+    if _MODIFIER.fullmatch(new):
+        return _appended(new.lower(), earlier)
     opening = _PREPOSITION.match(new)
+    if not opening and (asked := _of_another_thing(new, earlier, capitals=capitals)):
+        return asked
     core = re.sub(r"['’]s$", "", new[opening.end() :] if opening else new)
     found = names(core)
     if {"name", "year"} <= {name.kind for name in found}:
-        # "Chery in 2022": each goes to its own slot.
         for name in found:
             earlier = _filled(name.text, name.kind, "", earlier)
         return earlier
+    if not (found or opening or _COMMON_PHRASE.match(core)) and any(slot.kind == "name" for slot in _slots(earlier)):
+        return _appended(core, earlier)
     kind = found[0].kind if found else "name"
     return _filled(core, kind, opening.group(1) if opening else "", earlier)
+
+
+def _at_time(new: re.Match[str], earlier: str) -> str:
+    """The earlier question asked of another time."""
+    times = list(_TIME.finditer(earlier))
+    old = times[-1] if times else None
+    spans = (new["preposition"] or "").lower() in _SPANS
+    if old and new["year"] and not spans and (old["year"] or old["of_year"]):
+        # "in the first half of 2025", and in 2024; "since 2020", and in 2022; "the 2018 cup final", and in 2022.
+        whole = old["year"] and old["preposition"] and new["preposition"]
+        start, end = old.span() if whole else old.span("of_year" if old["of_year"] else "year")
+        return earlier[:start] + (_time_told(new, new["year"], "") if whole else new["year"]) + earlier[end:]
+    if old is None or len(times) > 1 or (old["year"] and not old["preposition"]):
+        return _appended(_time_told(new, new["core"], "in"), earlier)
+    if spans:
+        told = _time_told(new, new["core"], "")
+    elif new["year"] and old["part"]:
+        told = old.group() + _within(old["part"], new["year"])
+    else:
+        told = _time_told(new, new["core"] + _year_kept(new, old), old["preposition"] or "in")
+    return earlier[: old.start()] + told + earlier[old.end() :]
+
+
+def _year_kept(new: re.Match[str], old: re.Match[str]) -> str:
+    """The year of the old time behind a month or quarter that names none, else ""."""
+    year = old["of_year"] or old["year"] or old["relative"]
+    if not new["part"] or new["of_year"] or not year or not re.search(r"\d$|\byear$", year):
+        return ""
+    return _within(new["part"], year)
+
+
+def _within(part: str, year: str) -> str:
+    """The year behind its part: "March 2024", "the third quarter of 2024"."""
+    return f" of {year}" if part.lower().startswith("the ") else f" {year}"
+
+
+def _time_told(time: re.Match[str], core: str, preposition: str) -> str:
+    if not re.match(rf"{_MONTHS}|May|[QH]\d", core):
+        core = core[0].lower() + core[1:]
+    lead = (time["preposition"] or "").lower() or ("" if time["relative"] else preposition)
+    return f"{lead} {core}".strip()
+
+
+def _appended(new: str, earlier: str) -> str:
+    return f"{earlier.rstrip('?. ')} {new[0].lower()}{new[1:]}?"
+
+
+def _of_another_thing(new: str, earlier: str, *, capitals: bool) -> str:
+    """The earlier question with another noun asked for, "" if the new part may be a name.
+
+    Else the words to search for: "How much net profit did Seres post in 2024", "profit Seres 2024".
+    """
+    times = [time["core"] for time in _TIME.finditer(earlier)]
+    if _OWNED.fullmatch(new):
+        owned = _OWNED.search(earlier)
+        return earlier[: owned.start()] + new + earlier[owned.end() :] if owned else " ".join((new, *times))
+    common = _COMMON.fullmatch(new)
+    if not common or (new.startswith("the ") and _noun_phrase(earlier)):
+        return ""
+    noun, asked = common["noun"], _ASKED_NOUN.search(earlier)
+    if not all(is_content(word) for word in words(noun)):
+        return ""
+    if capitals and asked and (asked["told"] or bool(asked["many"]) == _is_plural(noun)):
+        start, end = asked.span("told" if asked["told"] else "counted")
+        return earlier[:start] + noun + earlier[end:]
+    subjects = [name.text for name in _slots(earlier) if name.kind == "name"]
+    return " ".join((noun, subjects[0], *times)) if subjects else ""
 
 
 def _filled(core: str, kind: str, preposition: str, earlier: str) -> str:
     slot = _slot(core, kind, preposition, earlier)
     if slot is None:
-        return f"{earlier.rstrip('?. ')} {preposition} {core}?".replace("  ", " ")
+        return (
+            _appended(preposition.lower() + " " + core, earlier) if preposition else f"{earlier.rstrip('?. ')} {core}?"
+        )
     before = earlier[: slot[0]]
     if re.match(r"the\s", core, re.IGNORECASE):
         before = re.sub(r"\bthe\s+$", "", before, flags=re.IGNORECASE)
     return before + core + earlier[slot[1] :]
 
 
-def _slot(core: str, kind: str, preposition: str, earlier: str) -> tuple[int, int] | None:
-    """Where the new part goes: behind the same preposition, else the last part of its kind.
+def _slots(question: str) -> list[Name]:
+    """The names and numbers of a question; a month is no name."""
+    times = [time.span() for time in _TIME.finditer(question)]
+    found = names(question, sentence_start_counts=False)
+    return [n for n in found if n.kind != "name" or not any(start <= n.start < end for start, end in times)]
 
-    What a question varies mostly stands at its end.
+
+def _slot(core: str, kind: str, preposition: str, earlier: str) -> tuple[int, int] | None:
+    """Where the new part goes: behind the same preposition, without one in place of the last part of its kind.
+
+    What a question varies mostly stands at its end. None: "in Europe" says more, and takes no other part's place.
     """
-    common = re.match(r"(?:the|an?)\s+[a-z]", core)
-    slots = [slot for slot in names(earlier, sentence_start_counts=False) if slot.kind == kind]
+    slots = [slot for slot in _slots(earlier) if slot.kind == kind]
     if preposition:
         for slot in slots:
             if re.search(rf"\b{preposition}(?:\s+the)?\s+$", earlier[: slot.start], re.IGNORECASE):
                 return slot.start, slot.end
-    if common and kind == "name":
+        if preposition.lower() not in ("of", "by") or len(slots) != 1:
+            return _behind_preposition(preposition, earlier) if kind == "name" else None
+    if kind == "name" and _COMMON_PHRASE.match(core):
         phrase = _noun_phrase(earlier)
         return (phrase.start, phrase.end) if phrase else None
     if slots:
         return slots[-1].start, slots[-1].end
-    return _plain_slot(preposition, earlier) if kind == "name" else None
+    return _plain_slot(earlier) if kind == "name" else None
 
 
-def _plain_slot(preposition: str, earlier: str) -> tuple[int, int] | None:
-    """The slot in a question without capitals: behind a preposition (but a year), else behind the first auxiliary."""
-    behind = re.findall(rf"\b({preposition or 'with|for|from|in|of|by|at|to|on'})\b", earlier, re.IGNORECASE)
-    for word in reversed(behind):
-        match = re.search(_BEHIND_PREPOSITION.format(word), earlier, re.IGNORECASE)
-        if match and not match.group(1)[0].isdigit():
-            return match.span(1)
+def _plain_slot(earlier: str) -> tuple[int, int] | None:
+    """The slot in a question without capitals: behind a preposition, else behind the first auxiliary."""
+    behind = _behind_preposition("with|for|from|in|of|by|at|to|on", earlier)
+    if behind:
+        return behind
     subject = _behind_auxiliary(earlier)
     return (subject.start, subject.end) if subject else None
+
+
+def _behind_preposition(prepositions: str, earlier: str) -> tuple[int, int] | None:
+    """What stands behind the last of the prepositions, but no time."""
+    for word in reversed(re.findall(rf"\b({prepositions})\b", earlier, re.IGNORECASE)):
+        match = re.search(_BEHIND_PREPOSITION.format(word), earlier, re.IGNORECASE)
+        if match and not match.group(1)[0].isdigit() and not _TIME.match(match.group(1)):
+            return match.span(1)
+    return None
 
 
 def _behind_auxiliary(text: str) -> Word | None:
@@ -342,23 +525,124 @@ def _behind_auxiliary(text: str) -> Word | None:
 
 
 def _resolved(question: str, earlier: str, answer: str) -> str:
-    """The question with its first pronoun or pointer replaced by what it stands for."""
-    match = next((m for p in (_POSSESSIVE, _AMOUNT, _PRONOUN, _POINTER) if (m := p.search(question))), None)
-    if not match or _DUMMY_IT.search(question) or _OWN_SUBJECT.search(question):
+    """The question with its first pronoun or pointer, and all that mean the same, replaced by what they stand for."""
+    leaning = [match for match in _references(question) if not _means_its_own(question, match)]
+    if not leaning:
         return question
-    own = names(question, sentence_start_counts=False)
-    before = [name for name in own if name.end <= match.start() and name.kind == "name"]
-    if any(not _ASKED_FOR.search(question[: name.start]) for name in before):
+    if leaning[0].re is _POINTER:
+        return _pointed(question, leaning[0], earlier, answer)
+    resolved = question
+    for match in reversed([match for match in leaning if match is leaning[0] or _same_referent(match, leaning[0])]):
+        topic = _phrase(question, match, earlier, answer) or _topic(match.group().lower(), earlier, answer)
+        if not topic:
+            return question
+        topic = _possessive(topic) if match.re is _POSSESSIVE else topic
+        resolved = resolved[: match.start()] + topic + resolved[match.end() :]
+    return resolved
+
+
+def _references(question: str) -> list[re.Match[str]]:
+    """The pronouns and pointers, in order, each once."""
+    found: dict[int, re.Match[str]] = {}
+    for pattern in (_POSSESSIVE, _AMOUNT, _PRONOUN, _POINTER):
+        for match in pattern.finditer(question):
+            found.setdefault(match.start(), match)
+    return [found[start] for start in sorted(found)]
+
+
+def _same_referent(one: re.Match[str], other: re.Match[str]) -> bool:
+    return any({one.group().lower(), other.group().lower()} <= set(forms.split()) for forms in _SAME_REFERENT)
+
+
+def _means_its_own(question: str, match: re.Match[str]) -> bool:
+    """Whether a pronoun or pointer means something in its own question, or nothing, so that it leans on no other."""
+    before = question[: match.start()]
+    own = [name for name in names(question, sentence_start_counts=False) if name.end <= match.start()]
+    if any(name.kind == "name" and not _ASKED_FOR.search(question[: name.start]) for name in own):
         # "What did Seres say about its margin?": the pronoun means the name before it; not in "Which BMW do they".
-        return question
+        return True
     if match.re is _POINTER:
-        return _pointed(question, match, earlier, answer)
-    topic = _phrase(question, match, earlier, answer) or _topic(match.group().lower(), earlier, answer)
-    if not topic:
-        return question
+        return _is_described(question, match)
+    if any(dummy.start() <= match.start() < dummy.end() for dummy in _DUMMY_IT.finditer(question)):
+        return True
     if match.re is _POSSESSIVE:
-        topic = _possessive(topic)
-    return question[: match.start()] + topic + question[match.end() :]
+        return _RELATIVE.search(before, 1) is not None or _has_own_subject(before, match)
+    return _is_subordinate(question, match) and _has_own_subject(before, match)
+
+
+def _is_subordinate(question: str, match: re.Match[str]) -> bool:
+    """Whether a pronoun is the subject of a clause within: "said it would"; an object never means its own subject."""
+    word = match.group().lower()
+    if word == "it":
+        return any(m.start() <= match.start() < m.end() for m in _SUBORDINATE_IT.finditer(question))
+    behind_auxiliary = words(question[: match.start()])[-1:]
+    return word in ("they", "he", "she") and not any(w.text.lower() in AUXILIARIES for w in behind_auxiliary)
+
+
+def _has_own_subject(before: str, match: re.Match[str]) -> bool:
+    """Whether what stands before a pronoun has a subject that it can mean: "which analysts cut" their forecasts."""
+    before, word = _LEAD.sub("", before), match.group().lower()
+    if not words(before):
+        return False
+    if not _asks(before):
+        return word in _PLURAL and any(_is_plural(w.text) for w in content_words(before))
+    parts = _parts(before)
+    if parts is None or re.fullmatch(r"(?:\w+ )?(?:be|been|become)", parts.rest):
+        # "In which city is" its factory, "Which company has been" its rival.
+        return False
+    asks = parts.asks.lower().split()
+    if asks == ["which"] and (noun := re.match(r"(\w+) (?!of\b)\w", parts.rest)):
+        # "Which company said": a verb that is no content word.
+        asks.append(noun[1])
+    if asks and (not parts.auxiliary or _asks_for_subject(parts)):
+        if asks[0] == "who":
+            return word not in ("it", "its")
+        if (asks[0] in ("which", "what", "whose") and asks[1:]) or (asks[:2] == ["how", "many"] and asks[2:]):
+            return word not in ("it", "its") or not _is_plural(asks[-1])
+    return bool(parts.auxiliary) and _is_own_agent(parts, match)
+
+
+def _is_own_agent(parts: _Parts, match: re.Match[str]) -> bool:
+    """Whether the subject behind the auxiliary does something with what is its own: "has the club sold" its ground."""
+    subject = _OWN_SUBJECT.match(parts.rest)
+    if subject is None:
+        return False
+    if match.group().lower() in _PLURAL and _is_plural(subject["noun"]):
+        return True
+    if match.re is not _POSSESSIVE:
+        return False
+    if parts.auxiliary in ("do", "does", "did"):
+        return True
+    if parts.auxiliary in _BE and not re.search(r"[a-z]{2}ing\b", parts.rest[subject.end("noun") :]):
+        return False
+    return bool(subject["the"]) or not _LEFT_BEHIND.search(parts.rest)
+
+
+def _is_plural(noun: str) -> bool:
+    lower = noun.lower()
+    return lower in _PEOPLE or (lower.endswith("s") and not re.search(r"(?:[aius]s|^series|^species|^news)$", lower))
+
+
+def _is_described(question: str, pointer: re.Match[str]) -> bool:
+    """Whether what follows a pointer's noun says which is meant, "the company that …", or makes it "the car market"."""
+    behind = question[pointer.end() :]
+    following = _NEXT_WORDS.match(behind)
+    if _DESCRIBED.match(behind) or pointer["own"] or following is None:
+        return _DESCRIBED.match(behind) is not None
+    word, second = following[1], following[2] or ""
+    if not content_words(word) or _PARTICIPLE.fullmatch(word) or _ADVERB.fullmatch(word):
+        return False
+    before = words(question[: pointer.start()])
+    auxiliary = before[-1].text.lower() if before else ""
+    if auxiliary in _BE:
+        # "How big is the car market": what is said of it stands in front, or behind in "the car market growing".
+        said_behind = content_words(second) or _PARTICIPLE.search(behind, following.end(1))
+        return not _ADJECTIVE.fullmatch(word) and bool(said_behind or _SAID_IN_FRONT.match(_bare(question)))
+    if auxiliary in AUXILIARIES:
+        takes_object = second and (second in _ARTICLES or second[0].isupper())
+        return _NEVER_A_VERB.fullmatch(word) is not None and not takes_object
+    # "Who regulates the car market": no verb can follow an object.
+    return True
 
 
 def _phrase(question: str, match: re.Match[str], earlier: str, answer: str) -> str:
@@ -439,7 +723,7 @@ def _described(head: tuple[str, ...], question: str) -> str:
 
 def _subject(question: str) -> str:
     """The first name or "the …" of a question; without either, the word behind its auxiliary, or its last one."""
-    named = next((n for n in names(question, sentence_start_counts=False) if n.kind == "name"), None)
+    named = next((n for n in _slots(question) if n.kind == "name"), None)
     phrase = _noun_phrase(question)
     if phrase and (named is None or phrase.start < named.start):
         return phrase.text

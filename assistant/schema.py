@@ -205,10 +205,10 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Turn:
-    """One earlier question of a conversation, and the short answer or text it got ("" if none)."""
+    """One earlier question of a conversation, and the short answer or text it got ("" or None if none)."""
 
     question: str
-    answer: str = ""
+    answer: str | None = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.conversation import standalone
+from assistant.questions import LENGTH_LIMIT
 from assistant.schema import Turn
 
 JAC = (Turn("Which brand did Huawei launch with JAC?", "Maextro"),)
@@ -76,11 +77,30 @@ PRONOUNS += [
     (SEDAN, "How much does it cost?", ["Maextro S800", "cost"], [" it ", "type of"]),
     (LEADERS, "Which BMW do they take customers from?", ["Which BMW", "the M8 and the M9"], ["they"]),
 ]
+PRONOUNS += [
+    (JAC, "In which city is its factory?", ["Maextro’s factory"], ["its"]),
+    (JAC, "Which company is its main supplier?", ["Maextro’s main supplier"], ["its"]),
+    (JAC, "Which coaches praised its seats?", ["Maextro’s seats"], ["its"]),
+    (JAC, "How many cars did its factory make?", ["Maextro’s factory"], ["its"]),
+    (JAC, "Who owns its factory?", ["Maextro’s factory"], ["its"]),
+    (JAC, "What share of its cars is exported?", ["Maextro’s cars"], ["its"]),
+    (JAC, "Which museum bought it in 2024?", ["bought Maextro in 2024"], [" it "]),
+    (JAC, "How long did it take to build?", ["Maextro take to build"], [" it "]),
+    (JAC, "Is it true that its factory closed?", ["it true", "Maextro’s factory"], ["its"]),
+    (OPENER, "Who met her in Vell?", ["met Mara Lind in Vell"], ["her ", "’s"]),
+    (LISTING, "What did it say about its margin?", ["What did Voyah say about Voyah’s margin"], []),
+    (LISTING, "Does it sell more cars than it makes?", ["Does Voyah sell more cars than Voyah makes"], []),
+]
 POINTERS = [
     (PROFIT, "What was the company's gross margin?", ["Seres", "gross margin"], ["company's", "’s’s"]),
     (LISTING, "Is the company profitable?", ["Voyah", "profitable"], ["Hong Kong"]),
     (SALES, "Which models does the brand sell?", ["AITO", "models"], []),
     (JAC, "How much does that brand cost?", ["Maextro", "cost"], ["that brand"]),
+    (JAC, "Is the brand profitable in China?", ["the brand Maextro profitable"], []),
+    (JAC, "Why is the brand expensive?", ["the brand Maextro expensive"], []),
+    (JAC, "Which models does the brand sell abroad?", ["the brand Maextro sell abroad"], []),
+    (JAC, "Who leads the brand now?", ["leads the brand Maextro now"], []),
+    (LISTING, "What did the company say about its margin?", ["the company Voyah say about its margin"], []),
 ]
 FRAGMENTS = [
     (OPENER, "On which date?", ["On which date", "opened", "bridge", "Orve"], ["Who"]),
@@ -120,6 +140,32 @@ ALONE = [
     (JAC, "Which brand sold best in 2024?"),
     (JAC, "Is it true that Huawei builds cars?"),
     (JAC, "What time is it?"),
+    # a subject of its own
+    (JAC, "Which museum moved its paintings to Vell?"),
+    (JAC, "Which club has sold its ground?"),
+    (JAC, "Which clubs sacked their coaches?"),
+    (JAC, "Whose shares lost their value?"),
+    (JAC, "Who published their memoirs?"),
+    (JAC, "How many museums raised their prices?"),
+    (JAC, "Why have museums raised their prices?"),
+    (JAC, "Has the museum sold its paintings?"),
+    (JAC, "Who restored the bridge that lost its railings?"),
+    (JAC, "Which museum said it would close?"),
+    (JAC, "Which coaches feared they were too old?"),
+    (JAC, "Museums that raised their prices"),
+    # an "it" that stands for nothing
+    (JAC, "How long does it take to cross the bridge?"),
+    (JAC, "How much did it cost to restore the bridge?"),
+    (JAC, "What does it take to win the cup?"),
+    (JAC, "Is it easier to cross the river by ferry?"),
+    # a pointer that says itself which it means
+    (JAC, "Who sponsors the event that opens the season?"),
+    (JAC, "Who chairs the group of museums?"),
+    (JAC, "Who bought the company whose ferry sank?"),
+    (JAC, "How large is the model railway in Vell?"),
+    (JAC, "Who organises the car race?"),
+    (JAC, "Is the car race in Vell cancelled?"),
+    (JAC, "Will the car industry recover?"),
     (JAC, "Does it rain in Vell?"),
     (JAC, "What is the largest brand of the alliance?"),
     (JAC, "And who leads Chery?"),
@@ -127,6 +173,9 @@ ALONE = [
     (JAC, "Maextro price"),
     (JAC, "Thanks!"),
     (JAC, "Thank you very much"),
+    (JAC, "And you?"),
+    (JAC, "Do you?"),
+    (JAC, "And there?"),
     (JAC, "And?"),
     (JAC, "?"),
     (JAC, ""),
@@ -222,15 +271,105 @@ SENTENCES = [
 ]
 
 
-@pytest.mark.parametrize(("history", "follow_up", "sentence"), SENTENCES)
+EXPORTS = (Turn("How many cars did Voyah export in 2024?", "70,000"),)
+TICKETS = (Turn("How much money did Vell Museum earn in 2021?", "2 million"),)
+HALF = (Turn("What was the attendance of Vell Museum in the first half of 2021?", "90,000"),)
+FINAL = (Turn("Who won the 2018 cup final?", "Northgate Rovers"),)
+SINCE = (Turn("Which clubs has Olga Brandt coached since 2020?", "Northgate Rovers"),)
+LATELY = (Turn("How many goals did Tom Hale score last year?", "31"),)
+
+# history, follow-up, the whole question: what a new part takes the place of, and what it is only added to
+PARTS = [
+    # a time takes the place of a time; a month or quarter is one of the year that was asked about
+    (EXPORTS, "And in May?", "How many cars did Voyah export in May 2024?"),
+    (EXPORTS, "and in june?", "How many cars did Voyah export in june 2024?"),
+    (EXPORTS, "And in October 2023?", "How many cars did Voyah export in October 2023?"),
+    (EXPORTS, "In Q2?", "How many cars did Voyah export in Q2 2024?"),
+    (EXPORTS, "And the second half?", "How many cars did Voyah export in the second half of 2024?"),
+    (EXPORTS, "And next year?", "How many cars did Voyah export next year?"),
+    (EXPORTS, "Last month?", "How many cars did Voyah export last month?"),
+    (EXPORTS, "And since 2020?", "How many cars did Voyah export since 2020?"),
+    (HALF, "And in 2019?", "What was the attendance of Vell Museum in the first half of 2019?"),
+    (HALF, "And since 2019?", "What was the attendance of Vell Museum since 2019?"),
+    (HALF, "And in May?", "What was the attendance of Vell Museum in May 2021?"),
+    (LATELY, "And in May?", "How many goals did Tom Hale score in May last year?"),
+    (LATELY, "And in 2019?", "How many goals did Tom Hale score in 2019?"),
+    (SINCE, "And in 2019?", "Which clubs has Olga Brandt coached in 2019?"),
+    (COACH, "And in May?", "Who was sacked in May?"),
+    (COACH, "And in 2019?", "Who was sacked in March 2019?"),
+    (FINAL, "And in 2022?", "Who won the 2022 cup final?"),
+    (FINAL, "And in May?", "Who won the 2018 cup final in May?"),
+    (JAC, "And in Q2?", "Which brand did Huawei launch with JAC in Q2?"),
+    (EXPORTS, "What about Luxeed in May?", "How many cars did Luxeed export in May 2024?"),
+    # behind a preposition that the question lacks, nothing is replaced
+    (EXPORTS, "And in Orveland?", "How many cars did Voyah export in 2024 in Orveland?"),
+    (EXPORTS, "To Orveland?", "How many cars did Voyah export in 2024 to Orveland?"),
+    (EXPORTS, "And worldwide?", "How many cars did Voyah export in 2024 worldwide?"),
+    (EXPORTS, "What about officially?", "How many cars did Voyah export in 2024 officially?"),
+    (COACH, "And in Vell?", "Who was sacked in March in Vell?"),
+    (COST, "And in the harbour?", "How much did the bridge cost in the harbour?"),
+    (EXPORTS, "And Luxeed in Orveland?", "How many cars did Luxeed export in 2024 in Orveland?"),
+    ((Turn("How many cars were sold in Orveland?"),), "And in Vell?", "How many cars were sold in Vell?"),
+    (EXPORTS, "And by Luxeed?", "How many cars did Luxeed export in 2024?"),
+    # another noun takes the place of the noun asked for, or is searched for
+    (TICKETS, "And profit?", "How much profit did Vell Museum earn in 2021?"),
+    (TICKETS, "What about the entrance money?", "How much entrance money did Vell Museum earn in 2021?"),
+    (EXPORTS, "And trucks?", "How many trucks did Voyah export in 2024?"),
+    (EXPORTS, "What about revenue?", "revenue Voyah 2024"),
+    (POPULATION, "And area?", "What is the area of Vell?"),
+    (JAC, "And turnover?", "turnover Huawei"),
+    (EXPORTS, "What about Luxeed's prices?", "Luxeed's prices 2024"),
+    ((Turn("What was Voyah’s profit in 2024?"),), "And Luxeed’s sales?", "What was Luxeed’s sales in 2024?"),
+    (EXPORTS, "And this year so far?", "How many cars did Voyah export in 2024 this year so far?"),
+]
+
+
+@pytest.mark.parametrize(("history", "follow_up", "sentence"), [*SENTENCES, *PARTS])
 def test_a_completed_follow_up_is_a_grammatical_question(history, follow_up, sentence):
     assert standalone(follow_up, history) == sentence
+
+
+def test_a_turn_without_a_short_answer_is_remembered_as_it_came():
+    """`Turn(answer.asked, answer.short)`: the short answer to "why" is None."""
+    history = [Turn("Why did Seres list?", None)]
+    assert standalone("What does it cost?", history) == "What does Seres cost?"
+    assert standalone("And Voyah?", history) == "Why did Voyah list?"
+
+
+@pytest.mark.parametrize("said", ["Thanks", "Many thanks!", "OK, great.", "I see", "And?", "?"])
+def test_a_turn_that_asks_nothing_is_not_what_the_next_one_leans_on(said):
+    history = [*STRIKER, Turn(said, "something")]
+    for follow_up in ("And from Vell?", "Why?", "Where was he born?"):
+        assert standalone(follow_up, history) == standalone(follow_up, STRIKER)
+    assert standalone(said, STRIKER) == said
+
+
+def test_a_follow_up_to_a_question_of_great_length_never_exceeds_the_limit():
+    asked = "Why did Seres list in Vell after " + "the delay and " * 139 + "the great fire?"
+    assert LENGTH_LIMIT - 30 < len(asked) < LENGTH_LIMIT
+    for follow_up in (
+        "On which date did that happen?",
+        "When was that, and why?",
+        "And in Hong Kong after a long delay?",
+    ):
+        assert len(standalone(follow_up, [Turn(asked)])) <= LENGTH_LIMIT
+    assert standalone("On which date did that happen?", [Turn(asked)]) == "On which date did that happen?"
 
 
 def test_a_long_conversation_is_completed_from_its_last_turns():
     history = [*STRIKER * 1_500, *JAC, *[Turn("And with Chery?", "Luxeed")] * 3]
     assert standalone("And with Seres?", history) == "Which brand did Huawei launch with Seres?"
     assert standalone("And with Seres?", [Turn("And in 2023?")] * 1_500)
+
+
+@pytest.mark.parametrize(
+    ("history", "follow_up"),
+    [row[:2] for row in [*ELLIPSIS, *PRONOUNS, *POINTERS, *FRAGMENTS, *LOWER_CASE, *CHAINS, *SENTENCES, *PARTS]],
+)
+def test_a_question_that_was_completed_is_complete(history, follow_up):
+    """A conversation remembers what was searched for, and completes it again with the turns before it."""
+    asked = standalone(follow_up, history)
+    assert standalone(asked, history) == asked
 
 
 @given(st.text(max_size=60))
