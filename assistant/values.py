@@ -173,6 +173,12 @@ _ROUGH = frozenset(
     than to between""".split()
 )
 _SAY_NOTHING = frozenset("a an the of in on at and was were is are".split())
+_BESIDE_A_YEAR = frozenset(
+    """a an the of in on at since by from until till during throughout early mid middle late later
+    beginning start end year years fiscal financial calendar first second third fourth half quarter q h spring summer
+    autumn fall winter""".split()
+)
+"""A bare "1900" beside any other word counts something: cars, kilometres."""
 
 
 def contradict(one: str, other: str) -> bool:
@@ -182,7 +188,7 @@ def contradict(one: str, other: str) -> bool:
     several figures, of different units, or with a word of approximation contradict nothing, nor does a figure that
     leaves its unit out: where this errs, it is silent.
     """
-    dated, dated_too = days(one), days(other)
+    dated, dated_too = _days_of(one), _days_of(other)
     if dated or dated_too:
         return len(dated) == len(dated_too) == 1 and _different(dated[0], dated_too[0])
     counted, counted_too = numbers(one), numbers(other)
@@ -197,11 +203,18 @@ def contradict(one: str, other: str) -> bool:
 
 def states(text: str, value: str) -> bool:
     """Whether a text states each day and figure of a value, in whatever form it writes them."""
-    wanted_days, wanted = days(value), {figure.value for figure in numbers(value)}
+    wanted_days, wanted = _days_of(value), {figure.value for figure in numbers(value)}
     if wanted_days:
         stated = days(text)
         return all(any(day.is_told_by(other) for other in stated) for day in wanted_days)
     return wanted <= {figure.value for figure in numbers(text)}
+
+
+def _days_of(value: str) -> list[Day]:
+    """The days that a short answer states: "1900 kilometres" is none, though 1900 in a whole text may be a year."""
+    found = days(value)
+    bare = all(day.month is None for day in found)
+    return [] if bare and set(_WORD.findall(value.lower())) - _BESIDE_A_YEAR else found
 
 
 def _unit(text: str) -> set[str]:

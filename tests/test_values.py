@@ -24,6 +24,10 @@ from assistant.values import contradict, states
         ("3 May 2019", "4 May 2019"),
         ("May 2019", "2021"),
         ("three", "five"),
+        ("1450 litres", "1730 litres"),
+        ("in early 2019", "since 2021"),
+        ("the first half of 2019", "the third quarter of 2021"),
+        ("Q3 2019", "2021"),
     ],
 )
 def test_different_values_of_one_kind_contradict(one: str, other: str) -> None:
@@ -54,6 +58,11 @@ def test_different_values_of_one_kind_contradict(one: str, other: str) -> None:
         ("Mara Lind", "Ada Holm"),
         ("2019", "12 million crowns"),
         ("", "12"),
+        ("2000 barges", "1900 kilometres"),
+        ("about 2000 barges", "1900 barges"),
+        ("2000 barges", "1900 barges"),  # rounded
+        ("2019", "1900 barges"),
+        ("about 2019", "2020"),
     ],
 )
 def test_what_may_both_be_right_does_not(one: str, other: str) -> None:
@@ -75,6 +84,8 @@ def test_contradiction_is_mutual_and_never_with_itself(one: str, other: str) -> 
         ("It was opened on March 3, 2024.", "2024", True),
         ("It was opened in 2024.", "3 March 2024", False),
         ("It cost 25 million dollars.", "5 million", False),
+        ("It owns 1,900 barges.", "1900 barges", True),
+        ("It was opened in 2019.", "since 2019", True),
     ],
 )
 def test_a_text_states_a_value_in_whatever_form(text: str, value: str, told: bool) -> None:
