@@ -37,6 +37,7 @@ _RANKING_BIAS = -4.09
 RANKED_BY = tuple(_RANKING)
 """The names in `features`, in the order of the fits."""
 
+_EMPTY = "the index is empty; type: assistant sync FOLDER"
 _SENTENCE_END = re.compile(r"[.!?][”\"’)]*\s+|\n+")
 
 Sentences = Callable[[Article], Sequence[tuple[int, int]]]
@@ -126,15 +127,19 @@ def compose(
     *,
     calibration: Calibration,
     threshold: float,
+    filled: bool = True,
 ) -> Answer:
     """The answer from the hits and what was read in them; `sentences` gives an article's sentence offsets.
+
+    `filled` says whether the index holds any article: without hits, either that or a filter is the reason.
 
     Agreement of articles does not raise the confidence: where many tell a fact, they agree as much on the near miss
     that an unanswerable question ("…launch with Mazda?") brings up.
     """
     hits = tuple(hits)
     if not hits:
-        return _abstain(question, asked, "no article in the index meets the filters", 0.0, ())
+        reason = "no article in the index meets the filters" if filled else _EMPTY
+        return _abstain(question, asked, reason, 0.0, ())
     if not evidence:
         return _abstain(question, asked, _reason(asked, evidence, frequencies), 0.0, hits)
     wants_short = wanted(asked).short
