@@ -27,6 +27,9 @@ STOPWORDS = frozenset(
     tell explain describe give name please say says said know many""".split()
 )
 
+SMALL_IN_TITLES = frozenset("a an the and or but nor of as at by for from in into on onto to with via per than".split())
+"""Written in lower case even where a title's other words are not."""
+
 QUESTION_WORDS = frozenset("who whom whose which what when where why how".split())
 
 
