@@ -186,6 +186,17 @@ def test_features_are_the_ones_that_were_fitted() -> None:
     assert tuple(features(evidence)) == RANKED_BY
 
 
+def test_a_country_that_looks_like_a_stop_word_counts_as_asked_and_as_missing() -> None:
+    question, asked = "Which tolls did the US raise?", {"us": 3, "tolls": 2, "raise": 1}
+    told = Article("told", "Tolls", "The US was quick to raise tolls on barges.")
+    other = Article("other", "Tolls", "Vell was quick to raise tolls on barges.")
+    weighed = weigh(question, [hit(told), hit(other)], [span(a, "on barges", 5.0) for a in (told, other)], asked)
+    seen = {evidence.hit.article.id: evidence for evidence in weighed}
+    assert (seen["told"].covered, seen["told"].unmentioned) == (1.0, ())
+    assert seen["other"].covered < 1
+    assert seen["other"].unmentioned == ("US",)
+
+
 def test_near_counts_the_span_s_own_sentence_only() -> None:
     (cost,) = weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "12 million crowns", 1.0)], KNOWN)
     (opened,) = weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 1.0)], KNOWN)
