@@ -17,7 +17,7 @@ from assistant.questions import anchors, wanted
 from assistant.schema import Answer, Article, Citation, Disagreement, Hit, Span
 from assistant.splitting import widen
 from assistant.values import contradict, numbers, states
-from assistant.words import content_words, stem, words
+from assistant.words import SMALL_IN_TITLES, STOPWORDS, content_stems, content_words, stem, words
 
 MOST_CITATIONS = 3
 MOST_SENTENCES = 3
@@ -37,6 +37,25 @@ _RANKING_BIAS = -4.09
 RANKED_BY = tuple(_RANKING)
 """The names in `features`, in the order of the fits."""
 
+Sense = tuple[tuple[str, ...], frozenset[str]]
+"""Of a short answer: its telling words, and its currencies and percent signs."""
+_SIGN = re.compile(r"(?:\b[A-Z]{1,3})?[$€£¥₩₹]|%")
+_SIGN_OF = (
+    (re.compile(r"\bper ?cent\b", re.IGNORECASE), "%"),
+    (re.compile(r"\bUS\$|\b(?:US )?[Dd]ollars?\b|\bUSD\b"), "$"),
+    (re.compile(r"\beuros?\b|\bEUR\b", re.IGNORECASE), "€"),
+    (re.compile(r"\bup to\b", re.IGNORECASE), "at most"),
+    (re.compile(r"(?<![\w.,])[-−](?=[\d.$€£¥])"), "minus "),
+    (re.compile(r"(?<![\w.,])\+(?=[\d.$€£¥])"), "plus "),
+)
+_TURNS = {
+    **dict.fromkeys(("more", "over", "above"), "more"),
+    **dict.fromkeys(("less", "fewer", "under", "below"), "less"),
+    **dict.fromkeys(("no", "not", "never", "neither", "nor"), "not"),
+    **{word: word for word in "up down least most before after since until without".split()},
+}
+"""Stop words that turn what is said into another thing, or its opposite."""
+_EMPTY = "the index is empty; type: assistant sync FOLDER"
 _SENTENCE_END = re.compile(r"[.!?][”\"’)]*\s+|\n+")
 
 Sentences = Callable[[Article], Sequence[tuple[int, int]]]
@@ -126,15 +145,19 @@ def compose(
     *,
     calibration: Calibration,
     threshold: float,
+    filled: bool = True,
 ) -> Answer:
     """The answer from the hits and what was read in them; `sentences` gives an article's sentence offsets.
+
+    `filled` says whether the index holds any article: without hits, either that or a filter is the reason.
 
     Agreement of articles does not raise the confidence: where many tell a fact, they agree as much on the near miss
     that an unanswerable question ("…launch with Mazda?") brings up.
     """
     hits = tuple(hits)
     if not hits:
-        return _abstain(question, asked, "no article in the index meets the filters", 0.0, ())
+        reason = "no article in the index meets the filters" if filled else _EMPTY
+        return _abstain(question, asked, reason, 0.0, ())
     if not evidence:
         return _abstain(question, asked, _reason(asked, evidence, frequencies), 0.0, hits)
     wants_short = wanted(asked).short
@@ -171,11 +194,11 @@ def _likeliest_wording(evidence: Sequence[Evidence]) -> Evidence:
     so "Maextro", which two passages have for their second choice, wins over a span from one name to another that is the
     first choice of one.
     """
-    said: dict[tuple[str, ...], dict[str, tuple[float, Evidence]]] = {}
+    said: dict[Sense, dict[str, tuple[float, Evidence]]] = {}
     for e in evidence:
         for span in (e.span, *(other for other in e.span.others if not _loses_the_figure(other, e.span))):
             read = replace(e, span=span)
-            passages = said.setdefault(_normalised(span.text), {})
+            passages = said.setdefault(_sense(span.text), {})
             likely = logistic(_RANKING_BIAS + read.rank - (span is not e.span) * _SECOND_CHOICE)
             key = e.hit.passage.id
             if key not in passages or likely > passages[key][0]:
@@ -198,13 +221,13 @@ def _same_elsewhere(best: Evidence, evidence: Sequence[Evidence]) -> list[Eviden
 
     A copy of a passage already counted corroborates nothing.
     """
-    same = _normalised(best.span.text)
+    same = _sense(best.span.text)
     articles, texts = {best.hit.article.id}, {best.hit.text}
     found = []
     for other in evidence:
         if other.hit.article.id in articles or other.hit.text in texts or not _stands_alone(other):
             continue
-        if _normalised(other.span.text) == same:
+        if _sense(other.span.text) == same:
             found.append(other)
             articles.add(other.hit.article.id)
             texts.add(other.hit.text)
@@ -230,12 +253,17 @@ def _contradicting(best: Evidence, evidence: Sequence[Evidence]) -> list[Evidenc
             contradict(best.span.text, words)
             and not other.unmentioned
             and other.near >= max(best.near, _MOSTLY)
-            and not states(own, words)
-            and not states(other.hit.article.text, best.span.text)
+            and not _tells_too(own, words, best.span.text)
+            and not _tells_too(other.hit.article.text, best.span.text, words)
             and all(contradict(e.span.text, words) for e in found)
         ):
             found.append(other)
     return found
+
+
+def _tells_too(text: str, value: str, opposed: str) -> bool:
+    """Whether a text that tells `opposed` tells the value, too: of "up 5%" and "down 5%" the figure shows nothing."""
+    return value.lower() in text.lower() if states(opposed, value) else states(text, value)
 
 
 def _disagreements(chosen: Sequence[Evidence], cited: int, sentences: Sentences) -> tuple[Disagreement, ...]:
@@ -244,19 +272,34 @@ def _disagreements(chosen: Sequence[Evidence], cited: int, sentences: Sentences)
     return tuple(Disagreement(e.span.text, citation) for e, citation in zip(chosen, told, strict=False))
 
 
-def _normalised(text: str) -> tuple[str, ...]:
-    return tuple(stem(word.text) for word in content_words(text)) or (text.lower(),)
+def _sense(text: str) -> Sense:
+    """What a short answer says: "the Maextro" is Maextro, "5 percent" is 5%, but "down 5%", "-5%" and "€5" are not 5.
+
+    Its words by stem and in order, without those that say nothing; and its currencies and percent signs, which stand
+    before or behind their figures.
+    """
+    for pattern, sign in _SIGN_OF:
+        text = pattern.sub(sign, text)
+    signs = frozenset(match.group() for match in _SIGN.finditer(text))
+    said = []
+    for word in words(_SIGN.sub(" ", text)):
+        lower = word.text.lower().replace("’", "'")
+        if lower in _TURNS or lower.endswith("n't"):
+            said.append(_TURNS.get(lower, "not"))
+        elif lower not in STOPWORDS or (word.capitalised and lower not in SMALL_IN_TITLES):
+            said.append(stem(word.text))
+    return tuple(said) or (text.lower(),), signs
 
 
 def _sentences_that_answer(evidence: Sequence[Evidence], sentences: Sentences) -> list[Evidence]:
     """The best sentence, and up to two more that come close to it and say something else."""
     best = evidence[0]
     chosen = [best]
-    said = [set(_normalised(_quote(best, sentences)[2]))]
+    said = [set(content_stems(_quote(best, sentences)[2]))]
     for other in evidence[1:]:
         if len(chosen) == MOST_SENTENCES or other.rank < best.rank - _COMES_CLOSE:
             break
-        told = set(_normalised(_quote(other, sentences)[2]))
+        told = set(content_stems(_quote(other, sentences)[2]))
         if all(len(told & s) < _SAME_SAID * min(len(told), len(s)) for s in said):
             chosen.append(other)
             said.append(told)

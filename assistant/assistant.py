@@ -180,7 +180,7 @@ class Assistant:
         """By id, the beginning of an id, or file name. Raises UnknownArticle."""
         with self._lock:
             index = self._index()
-            found = index.catalog.articles_named(name, index.generation)
+            found = index.catalog.articles_named(name, index.generation) if _is_text(name) else []
         if not found:
             raise UnknownArticle(f"there is no article {name!r}; type: assistant list")
         if len(found) > 1:
@@ -279,6 +279,7 @@ class Assistant:
             # One transaction is one state of the catalog, however many syncs finish meanwhile.
             with index.catalog.transaction():
                 hits, evidence, frequencies = self._gather(index, asked, where, clock)
+                filled = bool(hits) or index.catalog.counts(index.generation)[0] > 0
                 answers = [
                     answering.compose(
                         question,
@@ -289,6 +290,7 @@ class Assistant:
                         lambda article: index.catalog.sentences(article.id, index.generation),
                         calibration=calibration,
                         threshold=self._threshold(calibration) if threshold is None else threshold,
+                        filled=filled,
                     )
                     for threshold in thresholds
                 ]
@@ -324,10 +326,12 @@ class Assistant:
             written = (self.settings.index / FILE).stat().st_mtime_ns
         except OSError:
             return SHIPPED
-        if self._kept is None or self._kept[0] != written:
+        # One look: `calibrate` in another thread may forget it meanwhile.
+        known = self._kept
+        if known is None or known[0] != written:
             # Read anew when another process fits: a page that is open goes by it at once.
-            self._kept = written, Calibration.load(self.settings.index)
-        kept = self._kept[1]
+            known = self._kept = written, Calibration.load(self.settings.index)
+        kept = known[1]
         return kept if kept and kept.fitted_with == self._fitted_with else SHIPPED
 
     @functools.cached_property
@@ -394,11 +398,18 @@ class Assistant:
 
 
 def make_filter(since: Day, until: Day, source: str | None) -> Filter:
-    """Raises InvalidSetting for a day that is none, or bounds in the wrong order."""
+    """Raises InvalidSetting for a day that is none, bounds in the wrong order, or a source that is no text."""
+    if source and not _is_text(source):
+        raise InvalidSetting(f"source is {source!a}, which is no text; give an outlet's name; type: assistant list")
     filter_ = Filter(_day(since, "since"), _day(until, "until"), source or None)
     if filter_.since and filter_.until and filter_.since > filter_.until:
         raise InvalidSetting(f"since {filter_.since} lies after until {filter_.until}; swap them")
     return filter_
+
+
+def _is_text(name: str) -> bool:
+    """Without lone surrogates, which bytes that are no UTF-8 become on the command line; SQLite takes none."""
+    return name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def _day(value: Day, name: str) -> date | None:

@@ -20,8 +20,23 @@ AUXILIARIES = frozenset(
     aren't wasn't weren't doesn't don't didn't hasn't haven't won't wouldn't can't couldn't shouldn't""".split()
 )
 _KINDS = {"where": "place", "when": "time", "why": "sentences", **dict.fromkeys(("who", "whom", "whose"), "person")}
-_DEGREES = frozenset(("many", "much", "big", "large", "long", "old", "high", "far", "tall", "fast", "often"))
+_DEGREES = frozenset(
+    """many much few little big large small long short old young high low deep far tall wide thick fast slow quickly
+    often frequently soon expensive costly cheap pricey heavy light hot cold warm loud""".split()
+)
+"""What is measured or counted; "how good", "how important" or "how close" want sentences."""
 _FIGURES = frozenset(("percentage", "percent", "share", "number", "amount", "price", "margin", "figure"))
+_PLEASE = re.compile(r"(?:please|kindly)\b[,:]?\s*", re.IGNORECASE)
+_FRAME = re.compile(
+    r"(?:(?:can|could|would|will|do|does)\s+(?:you|any(?:one|body)|some(?:one|body))|(?:may|might|can|could)\s+I)\s+"
+    r"(?:(?:please|kindly|perhaps|maybe|possibly|happen\s+to|also|be\s+able\s+to|mind)\s+)*"
+    r"(?:(?:tell|telling|show|remind|inform|ask|asking)(?:\s+(?:me|us|you))?|let\s+(?:me|us)\s+know|know|say|saying"
+    r"|find\s+out|remember|recall)(?:\s+please)?[,:]?\s+"
+    # Behind "if", "about" or "the" no question of its own follows.
+    r"(?=(?:(?:in|on|at|by|with|for|from|to|of|since|until)\s+)?(?:who|whom|whose|which|what|when|where|why|how)\b)",
+    re.IGNORECASE,
+)
+"""Courtesy ahead of the question that is meant: "Could you please tell me". To explain or describe wants sentences."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,7 @@ def cleaned(question: str) -> str:
 
 
 def wanted(question: str) -> Wanted:
-    tokens = [word.text.lower() for word in words(question)]
+    tokens = [word.text.lower() for word in words(_plain(question))]
     for i, token in enumerate(tokens):
         following = tokens[i + 1 : i + 6]
         if token in _KINDS:
@@ -67,6 +82,15 @@ def wanted(question: str) -> Wanted:
         if token in AUXILIARIES and i == 0:
             return Wanted("sentences")
     return Wanted("thing")
+
+
+def _plain(question: str) -> str:
+    """Without the courtesy ahead of it."""
+    question = question.lstrip()
+    if polite := _PLEASE.match(question):
+        question = question[polite.end() :]
+    frame = _FRAME.match(question)
+    return question[frame.end() :] if frame else question
 
 
 def _how(following: list[str]) -> Wanted:

@@ -213,6 +213,8 @@ def best_span(start: Logits, end: Logits, encoding: Encoding, text: str, asked: 
         return Span(0, 0, "", _NO_SPAN)
     first, last = inside[0], inside[-1] + 1
     nothing = float(start[0] + end[0])
+    # Of the whole text, which shows that the US and May are names.
+    telling = [word for word in content_words(text) if stem(word.text) not in asked]
     found: dict[str, Span] = {}
     for a, b, total in _likeliest(start[first:last], end[first:last]):
         begin, stop = _whole_words(text, encoding.offsets[first + a][0], encoding.offsets[first + b][1])
@@ -220,7 +222,7 @@ def best_span(start: Logits, end: Logits, encoding: Encoding, text: str, asked: 
         # A short answer lies in one sentence: from a name in one to the same name in the next is none.
         if "\n" in words or words in found or (asked and _NEXT_SENTENCE.search(words)):
             continue
-        if any(stem(word.text) not in asked for word in content_words(words)):
+        if any(word.start < stop and begin < word.end for word in telling):
             found[words] = Span(begin, stop, words, total - nothing)
         if len(found) == _KEPT:
             break

@@ -173,6 +173,20 @@ _ROUGH = frozenset(
     than to between""".split()
 )
 _SAY_NOTHING = frozenset("a an the of in on at and was were is are".split())
+_BESIDE_A_YEAR = frozenset(
+    """a an the of in on at since by from until till before after during throughout early mid middle late later
+    beginning start end year years fiscal financial calendar first second third fourth half quarter q h spring summer
+    autumn fall winter""".split()
+)
+"""A bare "1900" beside any other word counts something: cars, kilometres."""
+
+
+_MORE = frozenset(("more", "over", "above"))
+_LESS = frozenset(("less", "fewer", "under", "below"))
+_UP = frozenset("up rose risen grew grown increased".split())
+_DOWN = frozenset("down fell fallen dropped declined decreased".split())
+_BOUND = _MORE | _LESS | {"than"}
+_NEGATED = frozenset(("no", "not", "never"))
 
 
 def contradict(one: str, other: str) -> bool:
@@ -180,28 +194,67 @@ def contradict(one: str, other: str) -> bool:
 
     A coarser day ("2025") does not contradict a finer one within it, nor a rounded figure the exact one. Texts with
     several figures, of different units, or with a word of approximation contradict nothing, nor does a figure that
-    leaves its unit out: where this errs, it is silent.
+    leaves its unit out; "more than 5" and "less than 5", "up 5%" and "down 3%", "before" and "after" a day do. Amounts
+    in two currencies may be one amount. Where this errs, it is silent.
     """
-    dated, dated_too = days(one), days(other)
+    dated, dated_too = _days_of(one), _days_of(other)
     if dated or dated_too:
-        return len(dated) == len(dated_too) == 1 and _different(dated[0], dated_too[0])
+        if len(dated) != 1 or len(dated_too) != 1:
+            return False
+        bound, bound_too = _side(one), _side(other)
+        if bound or bound_too:
+            early, late = (dated[0], dated_too[0]) if bound == "before" else (dated_too[0], dated[0])
+            return {bound, bound_too} == {"before", "after"} and _not_later(early, late)
+        return _different(dated[0], dated_too[0])
     counted, counted_too = numbers(one), numbers(other)
     if len(counted) != 1 or len(counted_too) != 1:
         return False
-    unit = _unit(one)
-    if unit != _unit(other) or unit & _ROUGH:
-        return False
+    unit, unit_too = _unit(one), _unit(other)
     a, b = counted[0].value, counted_too[0].value
-    return abs(a - b) > max(_coarseness(a), _coarseness(b)) / 2
+    if unit != unit_too:
+        return _opposed(unit, a, unit_too, b) or _opposed(unit_too, b, unit, a)
+    return not unit & _ROUGH and abs(a - b) > max(_coarseness(a), _coarseness(b)) / 2
+
+
+def _opposed(high: set[str], a: Decimal, low: set[str], b: Decimal) -> bool:
+    """Whether the first lies above what the second lies below, or goes up where it goes down; of one unit else."""
+    if (high | low) & _NEGATED:
+        return False
+    if high & _MORE and low & _LESS and not (high & _LESS or low & _MORE):
+        return a >= b and high - _BOUND == low - _BOUND
+    # "Down to 5%" is a level.
+    turned = high & _UP and low & _DOWN and not (high & _DOWN or low & _UP or "to" in high | low)
+    return bool(turned) and high - _UP == low - _DOWN
+
+
+def _side(text: str) -> str:
+    """Of a day that is given as a bound "before" or "after", else ""."""
+    found = re.search(r"\b(?:before|after)\b", text.lower())
+    return found.group() if found else ""
+
+
+def _not_later(one: Day, other: Day) -> bool:
+    """Of days that are told as finely as each other, with their year; False of others."""
+    fields = [(day.year, day.month, day.day) for day in (one, other)]
+    a, b = ([part for part in parts if part is not None] for parts in fields)
+    alike = [part is None for part in fields[0]] == [part is None for part in fields[1]]
+    return alike and one.year is not None and a <= b
 
 
 def states(text: str, value: str) -> bool:
     """Whether a text states each day and figure of a value, in whatever form it writes them."""
-    wanted_days, wanted = days(value), {figure.value for figure in numbers(value)}
+    wanted_days, wanted = _days_of(value), {figure.value for figure in numbers(value)}
     if wanted_days:
         stated = days(text)
         return all(any(day.is_told_by(other) for other in stated) for day in wanted_days)
     return wanted <= {figure.value for figure in numbers(text)}
+
+
+def _days_of(value: str) -> list[Day]:
+    """The days that a short answer states: "1900 kilometres" is none, though 1900 in a whole text may be a year."""
+    found = days(value)
+    bare = all(day.month is None for day in found)
+    return [] if bare and set(_WORD.findall(value.lower())) - _BESIDE_A_YEAR else found
 
 
 def _unit(text: str) -> set[str]:

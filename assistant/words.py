@@ -9,7 +9,7 @@ import functools
 import re
 import threading
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 # 28.9bn is a number and its unit; 3M, 5G and 1990s are one word each, as for the full-text index.
@@ -27,16 +27,31 @@ STOPWORDS = frozenset(
     tell explain describe give name please say says said know many""".split()
 )
 
+SMALL_IN_TITLES = frozenset("a an the and or but nor of as at by for from in into on onto to with via per than".split())
+"""Written in lower case even where a title's other words are not."""
+
 QUESTION_WORDS = frozenset("who whom whose which what when where why how".split())
+
+_STRESSED = frozenset(
+    """a an the this that these those not no never only and or but if all any each every both either neither many much
+    more most few less least very too even still yet just same own other am is are was were be been do does did has have
+    had will would shall should can could may might must""".split()
+)
+"""Stop words that people write in capitals for stress or as a search engine's operators; the others so written (US,
+WHO, IT) are names."""
 
 
 @dataclass(frozen=True)
 class Word:
-    """`text` as written (without a possessive 's), at `start:end`."""
+    """`text` as written (without a possessive 's), at `start:end`.
+
+    `proper`: it looks like a stop word, but the way it is capitalised in its text makes it a name: the US, in May.
+    """
 
     text: str
     start: int
     end: int
+    proper: bool = False
 
     @property
     def capitalised(self) -> bool:
@@ -58,7 +73,47 @@ def words(text: str) -> list[Word]:
     for match in _TOKEN.finditer(text):
         word = re.sub(r"[’'][sS]$", "", match.group())
         found.append(Word(word, match.start(), match.start() + len(word)))
-    return found
+    acronyms = [i for i, word in enumerate(found) if _acronym(text, word)]
+    inside = [i for i in range(1, len(found)) if _capitalised_inside(text, found[i - 1], found[i])]
+    proper = {
+        *(acronyms if acronyms and not _shouted(found) else ()),
+        *(inside if inside and not _titled(found) else ()),
+    }
+    return [replace(word, proper=True) if i in proper else word for i, word in enumerate(found)] if proper else found
+
+
+def _stops(word: Word) -> bool:
+    return word.text.lower().replace("’", "'") in STOPWORDS
+
+
+def _shouted(found: list[Word]) -> bool:
+    """Whether capitals mean nothing in a text: most of its words, and all of its stop words, are written in them."""
+    plain = [word for word in found if not word.number and len(word.text) > 1]
+    shouted = [word for word in plain if word.text.isupper()]
+    return 2 * len(shouted) > len(plain) and all(word.text.isupper() for word in plain if _stops(word))
+
+
+def _titled(found: list[Word]) -> bool:
+    """Whether every word begins with a capital but for those that are small even in a title."""
+    return all(not word.text[0].islower() or word.text in SMALL_IN_TITLES for word in found)
+
+
+def _acronym(text: str, word: Word) -> bool:
+    """US and WHO; not the sign of US$5."""
+    shouted = word.text.isupper() and len(word.text) > 1 and _stops(word)
+    return shouted and word.text.lower() not in _STRESSED and text[word.end : word.end + 1] != "$"
+
+
+def _capitalised_inside(text: str, before: Word, word: Word) -> bool:
+    """May and Will inside a sentence; not ", Which", “He or "so Can you"."""
+    if not (word.capitalised and word.text[1:].islower() and _stops(word)) or word.text.lower() in QUESTION_WORDS:
+        return False
+    return bool(_INSIDE.fullmatch(text, before.end, word.start)) and not _PRONOUN_AHEAD.match(text, word.end)
+
+
+_INSIDE = re.compile(r"[ ’'s\-‑–/(]+")
+"""Between two words of one sentence."""
+_PRONOUN_AHEAD = re.compile(r"\s+(?:i|you|he|she|it|we|they|there|this|that|these|those|the|an?)\b", re.IGNORECASE)
 
 
 _STEMMING = threading.Lock()
@@ -84,7 +139,7 @@ def stem(word: str) -> str:
 
 
 def is_content(word: Word) -> bool:
-    return word.text.lower().replace("’", "'") not in STOPWORDS
+    return word.proper or not _stops(word)
 
 
 def content_words(text: str) -> list[Word]:
@@ -114,8 +169,8 @@ _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 def names(text: str, *, sentence_start_counts: bool = True) -> list[Name]:
     """Capitalised runs ("Hong Kong Stock Exchange"), codes ("M9"), years and other numbers, in order.
 
-    A capitalised stop word opens no name. With `sentence_start_counts=False` the first word of the text is a
-    name only if it is a code or written in capitals.
+    A capitalised stop word opens no name unless its text makes it one (`Word.proper`). With
+    `sentence_start_counts=False` the first word of the text is a name only if it is a code or written in capitals.
     """
     found: list[Name] = []
     run: list[Word] = []

@@ -186,6 +186,17 @@ def test_features_are_the_ones_that_were_fitted() -> None:
     assert tuple(features(evidence)) == RANKED_BY
 
 
+def test_a_country_that_looks_like_a_stop_word_counts_as_asked_and_as_missing() -> None:
+    question, asked = "Which tolls did the US raise?", {"us": 3, "tolls": 2, "raise": 1}
+    told = Article("told", "Tolls", "The US was quick to raise tolls on barges.")
+    other = Article("other", "Tolls", "Vell was quick to raise tolls on barges.")
+    weighed = weigh(question, [hit(told), hit(other)], [span(a, "on barges", 5.0) for a in (told, other)], asked)
+    seen = {evidence.hit.article.id: evidence for evidence in weighed}
+    assert (seen["told"].covered, seen["told"].unmentioned) == (1.0, ())
+    assert seen["other"].covered < 1
+    assert seen["other"].unmentioned == ("US",)
+
+
 def test_near_counts_the_span_s_own_sentence_only() -> None:
     (cost,) = weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "12 million crowns", 1.0)], KNOWN)
     (opened,) = weigh(WHO, [hit(BRIDGE)], [span(BRIDGE, "Mara Lind", 1.0)], KNOWN)
@@ -238,6 +249,43 @@ def test_another_figure_in_another_article_is_a_disagreement_and_not_a_citation(
 )
 def test_what_is_no_disagreement(text: str, words: str) -> None:
     assert said_otherwise(Article("x", "News", text, "Evening Lamp"), words).disagreements == ()
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("up 5%", "down 5%"), ("-5%", "5%"), ("5%", "5"), ("more than 900", "less than 900"), ("up to 900", "up 900"),
+    ("$5 million", "€5 million"), ("HK$5 million", "$5 million"), ("before 2019", "after 2019"), ("since 2019", "until 2019"),
+    ("not profitable", "profitable"), ("wasn't paid", "was paid"), ("with a crew", "without a crew"), ("May and June", "June"),
+])  # fmt: skip
+def test_what_says_another_thing_corroborates_nothing(one: str, other: str) -> None:
+    assert cited_together(one, other) == 1
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("about 900", "900"), ("the Orve", "Orve"), ("US$5 million", "$5 million"), ("$5 million", "5 million dollars"),
+    ("5%", "5 percent"), ("5 per cent", "5 %"), ("more than 900", "over 900"), ("in 2019", "2019"), ("May", "in May"),
+    ("the US", "US"), ("the old clocks", "old clock"),
+])  # fmt: skip
+def test_what_says_the_same_in_other_words_does(one: str, other: str) -> None:
+    assert cited_together(one, other) == 2
+
+
+def cited_together(one: str, other: str) -> int:
+    """Of two articles that tell them of the bridge."""
+    told = [Article(said, said, f"Of the bridge over the Orve: {said}.") for said in (one, other)]
+    score = iter((9.0, 8.0))
+    found = [(hit(a), span(a, said, next(score))) for a, said in zip(told, (one, other), strict=True)]
+    return len(answer("What is said of the bridge over the Orve?", found, {"bridge": 2, "orve": 2}).citations)
+
+
+@pytest.mark.parametrize(("ours", "against"), [("up 5%", ["down 5%"]), ("up 5%, not down 5%", [])])
+def test_the_opposite_is_a_disagreement_although_the_figure_is_told(ours: str, against: list[str]) -> None:
+    rose = Article("rose", "Tolls", f"Tolls of the bridge over the Orve went {ours}.", "Daily Stone")
+    fell = Article("fell", "More tolls", "Tolls of the bridge over the Orve went down 5%.", "Evening Lamp")
+    found = [(hit(rose, 0.9), span(rose, "up 5%", 9.0)), (hit(fell), span(fell, "down 5%", 8.0))]
+    given_ = answer("How much did the tolls of the bridge over the Orve change?", found, {"tolls": 2, "bridge": 2})
+    assert given_.short == "up 5%"
+    assert [citation.article.id for citation in given_.citations] == ["rose"]
+    assert [d.value for d in given_.disagreements] == against
 
 
 def test_what_the_reader_is_unsure_of_contradicts_nothing() -> None:

@@ -68,6 +68,8 @@ def test_articles_are_listed_newest_first_with_what_their_files_say(synced: Assi
 def test_a_name_that_fits_none_or_several_articles_is_refused(synced: Assistant, corpus: Path) -> None:
     with pytest.raises(UnknownArticle, match="assistant list"):
         synced.article("tunnel")
+    with pytest.raises(UnknownArticle, match="assistant list"):
+        synced.article("bridge\udcff")
     write_article(corpus / "bridges.md", "Bridges", "", "2024-01-01", "Of bridges.")
     synced.sync()
     with pytest.raises(UnknownArticle, match="2 articles fit 'bridge'"):
@@ -137,6 +139,7 @@ def test_values_that_cannot_work_are_named(open_assistant: Opener) -> None:
         ({"since": "yesterday"}, "since"),
         ({"until": "2024-02-30"}, "until"),
         ({"since": "2024-02-02", "until": "2024-02-01"}, "since"),
+        ({"source": "Post \ud800"}, "source"),
     ):
         with pytest.raises(InvalidSetting, match=named):
             assistant.search("bridge", **options)  # type: ignore[arg-type]
@@ -263,6 +266,22 @@ def test_an_index_of_another_corpus_is_not_answered_from(
     assert str(other) in str(refused.value)
     assistant.sync()
     assert locations(assistant.search("tower bridge harbour")) == {"tower.md"}
+
+
+def test_an_empty_index_says_so_and_not_that_filters_are_too_narrow(embedder: WordEmbedder, tmp_path: Path) -> None:
+    assistant = Assistant(Settings(corpus=tmp_path / "none", index=tmp_path / "index"), embedder, load_reader())
+    (tmp_path / "none").mkdir()
+    article = tmp_path / "one" / "bridge.md"
+    write_article(article, "The bridge", "", "2024-01-01", "Of the bridge.")
+    assistant.sync([article])
+    question = "Who opened the bridge?"
+    assert "filters" in assistant.ask(question, since="2030-01-01").reason
+    assistant.sync(forget=[article])
+    for source in (None, "The Daily Stone"):
+        answer = assistant.ask(question, source=source)
+        assert answer.abstained
+        assert "the index is empty; type: assistant sync" in answer.reason
+    assistant.close()
 
 
 def test_a_closed_assistant_opens_again_when_it_is_used(synced: Assistant) -> None:

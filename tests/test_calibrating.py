@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from assistant import Assistant
+from assistant import Assistant, Settings
 from assistant.calibration import SHIPPED, Calibration, upper_bound
 from assistant.cli import cli
 from assistant.errors import InvalidCases
 from assistant.evaluation.calibrating import Asked, best_threshold, fit, observe
 from assistant.evaluation.cases import load_cases
+from assistant.reading import load_reader
 
 KNOWN = {
     "Who opened the bridge over the Orve?": "Mara Lind",
@@ -185,6 +187,29 @@ def test_an_open_assistant_sees_a_fit_made_elsewhere(open_assistant) -> None:
     assert second.calibration is SHIPPED
     first.calibrate(Calibration(-5.0, {}, threshold=0.5))
     assert second.calibration.bias == -5.0
+
+
+class Raced(Assistant):
+    """As if another thread calibrated after every look at what is kept."""
+
+    _known: Any = None
+    _looks = 0
+
+    @property
+    def _kept(self) -> Any:
+        self._looks += 1
+        return self._known if self._looks % 2 else None
+
+    @_kept.setter
+    def _kept(self, kept: Any) -> None:
+        self._known = kept
+
+
+def test_a_fit_may_change_while_another_thread_looks_at_it(corpus, embedder, tmp_path) -> None:
+    with Raced(Settings(corpus=corpus, index=tmp_path / "index"), embedder, load_reader()) as assistant:
+        assistant.sync()
+        assistant.calibrate(Calibration(-5.0, {}, threshold=0.5))
+        assert assistant.calibration.bias == -5.0
 
 
 def test_a_fit_does_not_outlive_other_passages(open_assistant) -> None:

@@ -47,6 +47,19 @@ def test_a_short_answer_lies_in_one_sentence(reader: Reader) -> None:
     assert reader.read("Who opened the bridge over the Orve?", [said * 3])[0].text == "Mara Lind"
 
 
+@pytest.mark.parametrize(
+    ("text", "question", "answer"),
+    [
+        ("The US raised its tolls on barges in 2019.", "Which country raised its tolls on barges?", "US"),
+        ("Hollen Works launched the ferry in May. Trips began in the summer.", "When was the ferry launched?", "May"),
+        ("Will May opened the bridge over the Orve.", "Who opened the bridge over the Orve?", "Will May"),
+    ],
+)
+def test_a_name_that_looks_like_a_stop_word_is_an_answer(reader: Reader, text: str, question: str, answer: str) -> None:
+    span = reader.read(question, [text])[0].text
+    assert span.removeprefix("in ").removeprefix("The ") == answer
+
+
 def test_a_title_tells_whom_a_text_speaks_of(reader: Reader) -> None:
     texts = [
         "The company sold 12,400 cars in March, a tenth more than a year before. It plans a second shift at its plant.",

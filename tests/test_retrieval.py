@@ -95,6 +95,8 @@ def test_reciprocal_ranks_add_up() -> None:
         ("Bridge, bridge and BRIDGE", ["bridge"]),
         ("Who is it?", ["who", "is", "it"]),
         ("?!", []),
+        ("How did the US answer the tolls?", ["us", "answer", "tolls"]),
+        ("HOW DID SERES ANSWER IT?", ["seres", "answer"]),
     ],
 )
 def test_the_content_words_are_searched_for_and_all_words_where_there_are_none(question: str, terms: list[str]) -> None:

@@ -65,6 +65,30 @@ def test_a_question_s_shaping_words_carry_no_content():
 
 
 @pytest.mark.parametrize(("text", "expected"), [
+    ("What is the US?", ["US"]),
+    ("What did the WHO say?", ["WHO"]),
+    ("Who is Will May?", ["Will", "May"]),
+    ("Which ferry sank in May?", ["ferry", "sank", "May"]),
+    ("US’s ferries", ["US", "ferries"]),
+    ("What did He Xiling paint?", ["He", "Xiling", "paint"]),
+    ("The IT of the harbour", ["IT", "harbour"]),
+    ("WHO IS THE HEAD OF HOLLEN WORKS", ["HEAD", "HOLLEN", "WORKS"]),
+    ("WHO IS THE HEAD OF Hollen Works?", ["HEAD", "Hollen", "Works"]),
+    ("What Is the Price of the Ferry?", ["Price", "Ferry"]),
+    ("Which ferry did NOT sink, and WHICH did", ["ferry", "sink", "WHICH"]),
+    ("ferry OR barge", ["ferry", "barge"]),
+    ("It sank. Will it float? She said so. May be.", ["sank", "float"]),
+    ("She said: “He sank it”, Which did she mean", ["sank", "mean"]),
+    ("hello Can you say who sank the ferry", ["hello", "sank", "ferry"]),
+    ("a ferry for US$50", ["ferry", "50"]),
+    ("us and it may", []),
+])  # fmt: skip
+def test_a_stop_word_written_as_a_name_is_one(text, expected):
+    assert [word.text for word in content_words(text)] == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("the US met Will May", [("US", "name"), ("Will May", "name")]),
     ("listed on the Hong Kong Stock Exchange", [("Hong Kong Stock Exchange", "name")]),
     ("in 2024 it sold 387,000 cars", [("2024", "year"), ("387,000", "number")]),
     ("the M8 and M9", [("M8", "name"), ("M9", "name")]),
