@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import glob
 import os
 import random
 import time
@@ -622,6 +623,49 @@ def test_a_link_within_the_folder_is_read(folder):
     (folder / "a.md").write_text(PROSE)
     (folder / "b.md").symlink_to(folder / "a.md")
     assert listed(folder) == (["a.md", "b.md"], {})
+
+
+@pytest.mark.timeout(20)
+def test_a_pattern_leads_neither_out_of_its_folder_nor_round_in_circles(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret.md").write_text("CANARY")
+    (folder / "deep").mkdir()
+    for path in (folder / "a.md", folder / "deep" / "b.md"):
+        path.write_text(PROSE)
+    for name in ("loop", "round", "deep/back"):
+        (folder / name).symlink_to(folder, target_is_directory=True)
+    (folder / "away").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (folder / "out.md").symlink_to(tmp_path / "elsewhere" / "secret.md")
+    found = list(files.globbed("corpus", folder / "**" / "*.md"))
+    assert [item.location for item in found if isinstance(item, FileItem)] == ["a.md", "deep/b.md"]
+    skipped = {item.location: item.reason for item in found if isinstance(item, Skipped)}
+    assert set(skipped) == {"loop", "round", "deep/back", "away", "out.md"}
+    assert all("link" in reason for reason in skipped.values())
+    assert [item.location for item in files.globbed("corpus", folder / "*" / "*.md") if isinstance(item, FileItem)] == [
+        "deep/b.md"
+    ]
+
+
+@pytest.mark.parametrize("pattern", [
+    "*.md", "**/*.md", "**", "*", "**/x*", "*/*.md", "**/x/*.md", "**/x/**/*.md", "*/**", "?.md", "[ab].md", "**/**/a.md", ".*", "**/.*/*.md",
+    "*/.hidden/*", "*/x/a.md", "x*/../*.md", "**/nothing.md", "a**.md",
+])  # fmt: skip
+def test_a_pattern_fits_what_python_s_glob_finds(folder, pattern):
+    for name in ("a.md", "b.md", "c.txt", ".h.md", "x/a.md", "x/x/a.md", "x/y/b.md", "x/.hidden/a.md", ".hidden/a.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(PROSE)
+    expected = {Path(name) for name in glob.glob(str(folder / pattern), recursive=True)}  # noqa: PTH207
+    expected = {path for path in expected if path.is_file() and ".." not in path.parts}
+    assert files.expanded(folder / pattern) == sorted(expected)
+
+
+def test_a_folder_that_a_pattern_cannot_list_is_told(folder, monkeypatch):
+    (folder / "shut").mkdir()
+    (folder / "a.md").write_text(PROSE)
+    bar(monkeypatch, folder / "shut")
+    found = list(files.globbed("corpus", folder / "**" / "*.md"))
+    assert [item.location for item in found] == ["a.md", "shut"]
+    assert isinstance(found[1], Unlisted)
 
 
 @pytest.mark.timeout(20)
