@@ -106,6 +106,14 @@ def test_a_row_s_name_is_its_id_its_address_or_its_content_and_never_its_place(t
     assert {text: after[text] for text in before} == before
 
 
+def test_long_addresses_that_begin_alike_are_different_rows(tmp_path: Path) -> None:
+    place = f"https://stone.example/{'archive/' * 40}"
+    objects = [{"url": f"{place}{number}", "text": f"Text {number}."} for number in range(3)]
+    articles, refused = read(written(tmp_path, "e.json", json.dumps(objects)))
+    assert refused == []
+    assert len({article.id for article in articles}) == len({article.location for article in articles}) == 3
+
+
 @pytest.mark.parametrize("value", ["../../etc/passwd", "a\x00b\x1b[31m", "x" * 5_000, "\ud800", "<script>"])
 def test_a_hostile_id_is_a_harmless_name(tmp_path: Path, value: str) -> None:
     (article,), _ = read(written(tmp_path, "e.jsonl", json.dumps({"id": value, "text": "One."})))
@@ -136,6 +144,29 @@ def test_an_export_beyond_the_size_limit_is_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(export, "SIZE_LIMIT", 1024 * 1024)
     with pytest.raises(SourceMissing, match="larger than 1 MiB"):
         read(written(tmp_path, "e.jsonl", '{"text": "' + "x" * 2_000_000 + '"}'))
+
+
+@pytest.mark.parametrize(("edits", "read_whole"), [(1, True), (2, False)])
+def test_an_export_that_changes_while_it_is_read_is_read_again_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edits: int, read_whole: bool
+) -> None:
+    lines = [json.dumps({"id": number, "text": f"Text {number}."}) for number in range(edits + 1)]
+    path = written(tmp_path, "e.jsonl", lines[0])
+    read_bytes = Path.read_bytes
+    left = lines[1:]
+
+    def grown(path: Path) -> bytes:
+        raw = read_bytes(path)
+        if left:
+            path.write_bytes(raw + f"\n{left.pop(0)}".encode())
+        return raw
+
+    monkeypatch.setattr(Path, "read_bytes", grown)
+    if read_whole:
+        assert [article.text for article in read(path)[0]] == ["Text 0.", "Text 1."]
+    else:
+        with pytest.raises(SourceMissing, match="changes while it is read"):
+            read(path)
 
 
 @pytest.mark.parametrize("stated", ["title", "=x", "title=", "colour=x", "title=a,,text=b", ""])

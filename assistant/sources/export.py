@@ -15,7 +15,7 @@ from assistant.errors import ArticleSkipped, ArticleUnreadable, InvalidSetting, 
 from assistant.schema import Article
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import ALIASES, Draft, to_article
-from assistant.sources.files import PARSER_VERSION, SIZE_LIMIT
+from assistant.sources.files import PARSER_VERSION, SIZE_LIMIT, read_whole
 from assistant.sources.html import blocks
 from assistant.sources.listing import Unreadable, article_id
 from assistant.sources.text import paragraphs
@@ -23,6 +23,8 @@ from assistant.sources.text import paragraphs
 FIELDS = ("id", "title", "text", "source", "author", "published", "updated", "fetched", "url", "language", "licence")
 _SHOWN = 1_000
 """Rows that are looked at for columns."""
+_NAME_LIMIT = 200
+"""Characters of a row's name; of a longer one its beginning and a hash."""
 _TEXTS = ("text", "body", "content", "article", "story", "full_text", "maintext")
 _IDS = ("id", "uuid", "guid", "article_id")
 
@@ -102,7 +104,8 @@ def _read(path: Path) -> Iterator[tuple[int, Row | str]]:
     try:
         if path.stat().st_size > SIZE_LIMIT:
             raise SourceMissing(f"{path} is larger than {SIZE_LIMIT // 2**20} MiB; split it into several exports")
-        text = decode(path.read_bytes())
+        # Of an export that is still being written, the rows that are not there yet would be taken for gone.
+        text = decode(read_whole(path))
     except OSError as error:
         raise SourceMissing(f"{path} cannot be read ({error.strerror}); name an export") from error
     except ArticleUnreadable as error:
@@ -203,7 +206,12 @@ def _name(fields: Mapping[str, Any]) -> str:
     for field in ("id", "url"):
         value = str(fields.get(field) or "")
         name = " ".join(clean(value).split())
+        if len(name) > _NAME_LIMIT:
+            return f"{name[: _NAME_LIMIT - 13]} {_hashed(name)}"
         if name:
-            return name[:200]
-    stated = json.dumps(fields, sort_keys=True, default=str)
-    return hashlib.sha256(stated.encode("utf-8", "replace")).hexdigest()[:12]
+            return name
+    return _hashed(json.dumps(fields, sort_keys=True, default=str))
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]

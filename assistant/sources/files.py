@@ -73,29 +73,36 @@ class FileItem:
 
     def read(self) -> tuple[bytes, str]:
         """The file's bytes and their hash. Raises ArticleUnreadable."""
-        raw = self._read_once()
-        if raw is None and (raw := self._read_once()) is None:
-            raise ArticleUnreadable("changes while it is read; sync again when it is written")
+        raw = read_whole(self.path)
         digest = hashlib.sha256(f"{PARSER_VERSION}\0{self.path.suffix.lower()}\0".encode() + raw).hexdigest()
         return raw, digest
-
-    def _read_once(self) -> bytes | None:
-        """None if the file changed meanwhile: half of one version and half of another are no article."""
-        try:
-            before = self.path.stat()
-            if before.st_size > SIZE_LIMIT:
-                raise ArticleUnreadable(f"larger than {SIZE_LIMIT // 2**20} MiB; split it into articles")
-            raw = self.path.read_bytes()
-            after = self.path.stat()
-        except OSError as error:
-            raise ArticleUnreadable(f"cannot be read: {error.strerror}") from error
-        same = (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino)
-        return raw if same else None
 
     def load(self, known: str) -> tuple[str, Article | None]:
         """(hash, article), without the article if the hash is the known one. Raises ArticleUnreadable."""
         raw, digest = self.read()
         return digest, None if digest == known else parse(self, raw)
+
+
+def read_whole(path: Path) -> bytes:
+    """A file's bytes. Raises ArticleUnreadable, also if somebody writes it meanwhile."""
+    raw = _read_once(path)
+    if raw is None and (raw := _read_once(path)) is None:
+        raise ArticleUnreadable("changes while it is read; sync again when it is written")
+    return raw
+
+
+def _read_once(path: Path) -> bytes | None:
+    """None if the file changed meanwhile: half of one version and half of another are no article."""
+    try:
+        before = path.stat()
+        if before.st_size > SIZE_LIMIT:
+            raise ArticleUnreadable(f"larger than {SIZE_LIMIT // 2**20} MiB; split it into articles")
+        raw = path.read_bytes()
+        after = path.stat()
+    except OSError as error:
+        raise ArticleUnreadable(f"cannot be read: {error.strerror}") from error
+    same = (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino)
+    return raw if same else None
 
 
 def items(source: str, root: Path) -> Iterator[FileItem | Skipped | Unlisted]:
