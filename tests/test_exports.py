@@ -106,6 +106,26 @@ def test_a_row_s_name_is_its_id_its_address_or_its_content_and_never_its_place(t
     assert {text: after[text] for text in before} == before
 
 
+@pytest.mark.parametrize(("days", "expected"), [
+    (["05/03/2024", "13/03/2024"], [date(2024, 3, 5), date(2024, 3, 13)]), (["05-03-2024 09:30", "13-03-2024"], [date(2024, 3, 5), date(2024, 3, 13)]),
+    (["05/03/2024", "03/13/2024"], [date(2024, 5, 3), date(2024, 3, 13)]), (["05/03/2024", "06/03/2024"], [date(2024, 5, 3), date(2024, 6, 3)]),
+    (["05/03/2024", "03/13/2024", "13/03/2024"], [date(2024, 5, 3), date(2024, 3, 13), date(2024, 3, 13)]),
+    (["2024-05-03", "13/03/2024", "", "5 March 2024"], [date(2024, 5, 3), date(2024, 3, 13), None, date(2024, 3, 5)]),
+])  # fmt: skip
+def test_day_and_month_have_one_order_in_a_column(tmp_path: Path, days: list[str], expected: list[date | None]) -> None:
+    lines = ["id,text,date", *(f"{number},Text {number}.,{day}" for number, day in enumerate(days))]
+    articles, _ = read(written(tmp_path, "e.csv", "\n".join(lines)))
+    assert [article.published for article in articles] == expected
+
+
+def test_the_order_of_day_and_month_is_not_a_row_s_name(tmp_path: Path) -> None:
+    path = written(tmp_path, "e.csv", "text,date\nOne.,05/03/2024\n")
+    ((before,), _) = read(path)
+    path.write_text("text,date\nOne.,05/03/2024\nTwo.,13/03/2024\n")
+    after = read(path)[0][0]
+    assert (before.id, before.published, after.published) == (after.id, date(2024, 5, 3), date(2024, 3, 5))
+
+
 def test_long_addresses_that_begin_alike_are_different_rows(tmp_path: Path) -> None:
     place = f"https://stone.example/{'archive/' * 40}"
     objects = [{"url": f"{place}{number}", "text": f"Text {number}."} for number in range(3)]

@@ -20,7 +20,7 @@ from assistant.errors import ArticleUnreadable, SourceMissing
 from assistant.schema import Article
 from assistant.sources import FileItem, Skipped, Unlisted, files, items, parse
 from assistant.sources.cleaning import clean, decode, join_paragraphs
-from assistant.sources.draft import to_date
+from assistant.sources.draft import Draft, to_article, to_date
 from assistant.sources.files import PARSERS
 
 FIRST = "The river bridge in Vell was opened on Friday by Mara Lind, who said it had cost twelve million crowns."
@@ -325,6 +325,21 @@ def test_a_date_is_understood_in_its_usual_forms(value):
 ])  # fmt: skip
 def test_what_is_no_full_date_is_none(value):
     assert to_date(value) is None
+
+
+@pytest.mark.parametrize(("value", "expected"), [
+    (1759363200, date(2025, 10, 2)), (1759363200.75, date(2025, 10, 2)), (1759363200_000, date(2025, 10, 2)), ("1759363200", date(2025, 10, 2)),
+    ("1759363200.0", date(2025, 10, 2)), ("1759363200000", date(2025, 10, 2)), (20251002, date(2025, 10, 2)), (20251002.0, date(2025, 10, 2)), ("20251002", date(2025, 10, 2)),
+    (19040317, date(1904, 3, 17)), (631152000, date(1990, 1, 1)), (631151999, None), (20251399, None), (20250230, None), (5, None), (2025, None), (-1759363200, None), (True, None),
+    (10**400, None), (float("inf"), None), (float("nan"), None), ("9" * 13, None), ("4915112345678", None), (99991231, None), ("", None),
+])  # fmt: skip
+def test_a_number_is_a_day_where_that_is_plausible(value, expected):
+    assert to_article(Draft("Text.", {"published": value}), "a", "a").published == expected
+
+
+def test_a_number_alone_in_a_text_is_no_day():
+    assert to_date("1759363200") is None
+    assert read("a.txt", f"1759363200\n\n{PROSE}").published is None
 
 
 def test_a_date_of_more_digits_than_a_decimal_bears_is_none():

@@ -6,7 +6,8 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from assistant.errors import ArticleSkipped, ArticleUnreadable, InvalidSetting, SourceMissing
 from assistant.schema import Article
 from assistant.sources.cleaning import clean, decode
-from assistant.sources.draft import ALIASES, Draft, to_article
+from assistant.sources.draft import ALIASES, Draft, to_article, to_date
 from assistant.sources.files import PARSER_VERSION, SIZE_LIMIT, read_whole
 from assistant.sources.html import blocks
 from assistant.sources.listing import Unreadable, article_id
@@ -22,7 +23,9 @@ from assistant.sources.text import paragraphs
 
 FIELDS = ("id", "title", "text", "source", "author", "published", "updated", "fetched", "url", "language", "licence")
 _SHOWN = 1_000
-"""Rows that are looked at for columns."""
+"""Rows that are looked at for columns, and for the order of day and month."""
+_DATES = ("published", "updated", "fetched")
+_SLASHED = re.compile(r"\s*(\d{1,2})[/-](\d{1,2})[/-]\d{4}(?!\d)")
 _NAME_LIMIT = 200
 """Characters of a row's name; of a longer one its beginning and a hash."""
 _TEXTS = ("text", "body", "content", "article", "story", "full_text", "maintext")
@@ -78,12 +81,15 @@ def parse_mapping(stated: str) -> dict[str, str]:
 def rows(source: str, path: Path, mapping: Mapping[str, str]) -> Iterator[RowItem | Unreadable]:
     """The rows of an export in their order. Raises SourceMissing if the file or a mapped column is not there.
 
-    Dots in a column's name lead into nested JSON: "author.name".
+    Dots in a column's name lead into nested JSON: "author.name". Where the first rows of a column show that its days
+    stand before its months (13/03/2024), 05/03/2024 is the fifth of March; in any other it is the third of May.
     """
     lines = list(_read(path))
+    shown = [row for _, row in lines[:_SHOWN] if isinstance(row, dict)]
     # Objects may leave out what they have not got, so that one row does not show all columns.
-    columns = {column: value for _, row in lines[:_SHOWN] if isinstance(row, dict) for column, value in row.items()}
+    columns = {column: value for row in shown for column, value in row.items()}
     chosen = _chosen(path, columns, mapping) if columns else {}
+    dates = [field for field in _DATES if field in chosen and _day_first(_value(row, chosen[field]) for row in shown)]
     seen: dict[str, int] = {}
     for number, row in lines:
         place = f"{path.name}#line {number}"
@@ -96,6 +102,9 @@ def rows(source: str, path: Path, mapping: Mapping[str, str]) -> Iterator[RowIte
             yield Unreadable(place, f"has the id of line {seen[name]}")
             continue
         seen[name] = number
+        for field in dates:
+            if _SLASHED.match(str(fields.get(field))):
+                fields[field] = to_date(fields[field], day_first=True)
         yield RowItem(source, f"{path.name}#{name}", fields)
 
 
@@ -187,6 +196,12 @@ def _chosen(path: Path, row: Row, mapping: Mapping[str, str]) -> dict[str, str]:
     if "text" not in chosen:
         raise SourceMissing(f"{path} has no column for the text; name it: --map text=COLUMN (it has {has})")
     return chosen
+
+
+def _day_first(values: Iterable[Any]) -> bool:
+    """Whether a column's dates like 13/03/2024 show that the day comes first, and none that the month does."""
+    found = [match for value in values if isinstance(value, str) and (match := _SLASHED.match(value))]
+    return any(int(match[1]) > 12 for match in found) and not any(int(match[2]) > 12 for match in found)
 
 
 def _value(row: Row, column: str) -> Any:
