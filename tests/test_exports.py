@@ -12,9 +12,9 @@ import pytest
 from conftest import WordEmbedder
 
 from assistant import Assistant
-from assistant.errors import InvalidSetting, SourceMissing
+from assistant.errors import ArticleUnreadable, InvalidSetting, SourceMissing
 from assistant.schema import Article, SyncReport
-from assistant.sources import Unreadable, export, parse_mapping
+from assistant.sources import Unreadable, apart, export, parse_mapping
 from assistant.sources.export import RowItem, rows
 
 CSV = """id,headline,body,day,desk
@@ -104,6 +104,64 @@ def test_a_row_s_name_is_its_id_its_address_or_its_content_and_never_its_place(t
     path.write_text('{"text": "Zero."}\n{"text": "Two."}\n{"text": "One."}')
     after = {article.text: article.id for article in read(path)[0]}
     assert {text: after[text] for text in before} == before
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (["It opened.", "It cost twelve."], ["It opened.", "It cost twelve."]), (["<p>One.</p><p>Two.</p>", "Three.\n\nFour <b>4</b>."], ["One.", "Two.", "Three.", "Four 4."]),
+    ("One <b>bold</b> word.\n\nTwo.\n \nThree.", ["One bold word.", "Two.", "Three."]), ("One <a\nhref='x'>link</a>\nin a line.\n\nTwo.", ["One link in a line.", "Two."]),
+    ("One <span hidden>CANARY\n\nCANARY</span> one.\n\nTwo.", ["One one.", "Two."]), ("<div>One\n\none.</div><P>Two.", ["One one.", "Two."]),
+    ("One.<br>One.\n\nOne <i>1</i>.", ["One. One. One 1."]), ("<h2>One</h2>\n\nTwo.", ["One", "Two."]),
+    ("One <p.05 and <br4.\n\nTwo.", ["One <p.05 and <br4.", "Two."]),
+])  # fmt: skip
+def test_a_text_keeps_its_paragraphs(tmp_path: Path, text: str | list[str], expected: list[str]) -> None:
+    (article,), _ = read(written(tmp_path, "e.jsonl", json.dumps({"text": text})))
+    assert " ".join(article.text.split()) == " ".join(expected)
+    assert article.text.split("\n\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ([], "empty"),
+        (["", " "], "empty"),
+        (None, "empty"),
+        (["One.", 2], "not of texts alone"),
+        ([{"a": "One."}], "not of texts alone"),
+    ],
+)
+def test_what_is_no_text_is_told(tmp_path: Path, text: Any, says: str) -> None:
+    (row,) = rows("x", written(tmp_path, "e.jsonl", json.dumps({"title": "One", "text": text})), {})
+    assert isinstance(row, RowItem)
+    with pytest.raises(ArticleUnreadable, match=says):
+        row.load("")
+
+
+def test_a_column_of_much_markup_is_read_in_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    markup = "".join(f"<p>Paragraph {number} of the bridge.</p>" for number in range(5_000))
+    path = written(tmp_path, "e.json", json.dumps([{"text": markup}]))
+    monkeypatch.setattr(export, "blocks", None)
+    (article,), _ = read(path)
+    assert article.text.count("\n\n") == 4_999
+
+
+def test_a_column_that_keeps_a_parser_busy_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "SECONDS_LIMIT", 0.0)
+    objects = [{"id": 1, "text": "<p>One.</p>" * 20_000}, {"id": 2, "text": "<p>Two.</p>"}]
+    slow, quick = rows("x", written(tmp_path, "e.json", json.dumps(objects)), {})
+    assert isinstance(slow, RowItem)
+    assert isinstance(quick, RowItem)
+    with pytest.raises(ArticleUnreadable, match="takes longer than"):
+        slow.load("")
+    assert quick.load("")[1]
+
+
+def test_a_column_of_more_markup_than_a_page_has_is_refused(tmp_path: Path) -> None:
+    (row,) = rows("x", written(tmp_path, "e.json", json.dumps([{"text": "<p>One.</p>" * 1_000_000}])), {})
+    assert isinstance(row, RowItem)
+    with pytest.raises(ArticleUnreadable, match="more than 10,000,000 characters"):
+        row.load("")
 
 
 @pytest.mark.parametrize(("days", "expected"), [

@@ -14,6 +14,7 @@ from typing import Any
 
 from assistant.errors import ArticleSkipped, ArticleUnreadable, InvalidSetting, SourceMissing
 from assistant.schema import Article
+from assistant.sources.apart import blocks_apart
 from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import ALIASES, Draft, to_article, to_date
 from assistant.sources.files import PARSER_VERSION, SIZE_LIMIT, read_whole
@@ -26,6 +27,14 @@ _SHOWN = 1_000
 """Rows that are looked at for columns, and for the order of day and month."""
 _DATES = ("published", "updated", "fetched")
 _SLASHED = re.compile(r"\s*(\d{1,2})[/-](\d{1,2})[/-]\d{4}(?!\d)")
+_MARKUP = re.compile(r"</|<(?:p|br|div)[\s/>]", re.IGNORECASE)
+_BLOCK = re.compile(
+    r"<(?:p|br|div|h[1-6r]|[ou]l|li|d[ltd]|table|t[rdh]|blockquote|pre|section|article|main|header|footer|aside|figure"
+    r"|figcaption|form|fieldset|address|body)[\s/>]",
+    re.IGNORECASE,
+)
+_HERE = 100_000
+"""Characters of markup that are taken apart in this process; more might keep it busy."""
 _NAME_LIMIT = 200
 """Characters of a row's name; of a longer one its beginning and a hash."""
 _TEXTS = ("text", "body", "content", "article", "story", "full_text", "maintext")
@@ -50,19 +59,30 @@ class RowItem:
         digest = hashlib.sha256(f"{PARSER_VERSION}\0row\0{stated}".encode("utf-8", "replace")).hexdigest()
         if digest == known:
             return digest, None
-        text = self.fields.get("text")
-        if not isinstance(text, str) or not text.strip():
+        found = _paragraphs(self.fields.get("text"))
+        if not found:
             raise ArticleSkipped("empty: no text in the row")
-        draft = Draft(_plain(clean(text)), {**self.fields})
+        draft = Draft("\n\n".join(found), {**self.fields})
         return digest, to_article(draft, article_id(self.source, self.location), self.location)
 
 
-def _plain(text: str) -> str:
-    """The paragraphs of a column that holds text, or the markup of an article's body."""
-    lowered = text.lower()
-    if any(tag in lowered for tag in ("<p>", "<p ", "<br", "<div", "</")):
-        return "\n\n".join(blocks(text))
-    return "\n\n".join(paragraphs(text))
+def _paragraphs(text: Any) -> list[str]:
+    """Of a text, or a list of texts. Raises ArticleUnreadable."""
+    if isinstance(text, list):
+        if not all(isinstance(piece, str) for piece in text):
+            raise ArticleUnreadable("its text is a list, and not of texts alone")
+        return [paragraph for piece in text for paragraph in _paragraphs(piece)]
+    return _of_column(clean(text)) if isinstance(text, str) else []
+
+
+def _of_column(text: str) -> list[str]:
+    """The paragraphs of a column that holds text, or the markup of an article's body. Raises ArticleUnreadable."""
+    if not _MARKUP.search(text):
+        return paragraphs(text)
+    if not _BLOCK.search(text):
+        # Plain text with a word in bold. A rule parts its paragraphs and leaves open what is open, such as what hides.
+        text = re.sub(r"\n\s*\n", "\n<hr>\n", text)
+    return blocks(text) if len(text) <= _HERE else blocks_apart(text)
 
 
 def parse_mapping(stated: str) -> dict[str, str]:
