@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -224,27 +225,82 @@ def test_an_export_beyond_the_size_limit_is_refused(tmp_path: Path, monkeypatch:
         read(written(tmp_path, "e.jsonl", '{"text": "' + "x" * 2_000_000 + '"}'))
 
 
+@pytest.mark.parametrize("name", ["e.jsonl", "e.json"])
 @pytest.mark.parametrize(("edits", "read_whole"), [(1, True), (2, False)])
 def test_an_export_that_changes_while_it_is_read_is_read_again_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edits: int, read_whole: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edits: int, read_whole: bool, name: str
 ) -> None:
-    lines = [json.dumps({"id": number, "text": f"Text {number}."}) for number in range(edits + 1)]
-    path = written(tmp_path, "e.jsonl", lines[0])
-    read_bytes = Path.read_bytes
-    left = lines[1:]
+    objects = [json.dumps({"id": number, "text": f"Text {number}."}) for number in range(edits + 1)]
 
-    def grown(path: Path) -> bytes:
-        raw = read_bytes(path)
+    def content(count: int) -> str:
+        return f"[{', '.join(objects[:count])}]" if name == "e.json" else "\n".join(objects[:count])
+
+    path, left = written(tmp_path, name, content(1)), list(range(2, edits + 2))
+    decoded = export.decode
+
+    def grown(raw: bytes) -> str:
         if left:
-            path.write_bytes(raw + f"\n{left.pop(0)}".encode())
-        return raw
+            path.write_text(content(left.pop(0)))
+        return decoded(raw)
 
-    monkeypatch.setattr(Path, "read_bytes", grown)
+    monkeypatch.setattr(export, "decode", grown)
     if read_whole:
-        assert [article.text for article in read(path)[0]] == ["Text 0.", "Text 1."]
+        assert [article.text for article in read(path)[0]][-1] == "Text 1."
     else:
         with pytest.raises(SourceMissing, match="changes while it is read"):
             read(path)
+
+
+@pytest.mark.parametrize(("name", "lines"), [
+    ("e.jsonl", ['{"id": 1, "text": "Öne."}', "", '{"id": 2, "text": "Twö."}', '{"id": 3, "text": "Three."}']),
+    ("e.csv", ["id,text", '1,"Öne.', "", 'Öne ""1""."', "", "2,Twö.", "3,Three."]),
+])  # fmt: skip
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_row_that_is_read_alone_is_the_row_that_was_listed(
+    tmp_path: Path, name: str, lines: list[str], end: str, encoding: str
+) -> None:
+    found = rows("x", written(tmp_path, name, end.join(lines).encode(encoding)), {})
+    texts = []
+    for item in reversed(found):
+        assert isinstance(item, RowItem)
+        article = item.load("")[1]
+        assert article
+        texts.append(article.text)
+    assert texts == ["Three.", "Twö.", 'Öne.\n\nÖne "1".' if name == "e.csv" else "Öne."]
+
+
+@pytest.mark.parametrize(("name", "content", "later"), [
+    ("e.jsonl", '{"id": 1, "text": "One."}', '{"id": 1, "text": "Two."}'), ("e.jsonl", '{"id": 1, "text": "One."}', '{"id": 1, "te'), ("e.jsonl", '{"id": 1, "text": "One."}', ""),
+    ("e.jsonl", '{"id": 1, "text": "One."}', b"\xff\xfe"), ("e.csv", "id,text\n1,One.\n", "id,text\n1,Two.\n"), ("e.csv", "id,text\n1,One.\n", "id,text\n"), ("e.csv", "id,text\n1,One.\n", 'id,text\n1,"On'),
+    ("e.csv", "id,text\n1,One.\n", "id,text\n1,One.,1\n"),
+])  # fmt: skip
+def test_a_row_that_changed_since_it_was_listed_is_not_read(
+    tmp_path: Path, name: str, content: str, later: str | bytes
+) -> None:
+    (item,) = rows("x", written(tmp_path, name, content), {})
+    assert isinstance(item, RowItem)
+    digest, _ = item.load("")
+    written(tmp_path, name, later)
+    assert item.load(digest) == (digest, None)
+    with pytest.raises(ArticleUnreadable, match="changes while it is read"):
+        item.load("")
+    (tmp_path / name).unlink()
+    with pytest.raises(ArticleUnreadable, match="cannot be read: No such file"):
+        item.load("")
+
+
+@pytest.mark.parametrize("name", ["e.jsonl", "e.csv"])
+def test_the_texts_of_an_export_are_not_all_held_in_memory(tmp_path: Path, name: str) -> None:
+    long = "The bridge. " * 400
+    lines = (f'{{"id": {n}, "text": "{long}"}}' if name == "e.jsonl" else f'{n},"{long}"' for n in range(4_000))
+    path = written(tmp_path, name, "\n".join(["id,text"] * (name == "e.csv") + list(lines)))
+    tracemalloc.start()
+    found = rows("x", path, {})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 4_000
+    assert peak < path.stat().st_size / 2
 
 
 @pytest.mark.parametrize("stated", ["title", "=x", "title=", "colour=x", "title=a,,text=b", ""])

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from assistant.errors import ArticleSkipped, ArticleUnreadable, SourceMissing
 from assistant.schema import Article
@@ -27,6 +28,7 @@ from assistant.sources.office import parse_docx
 from assistant.sources.pdf import parse_pdf
 from assistant.sources.text import parse_text
 
+T = TypeVar("T")
 PARSER_VERSION = "4"
 """Part of every item's hash: raise it when the same bytes would give another Article."""
 
@@ -73,7 +75,10 @@ class FileItem:
 
     def read(self) -> tuple[bytes, str]:
         """The file's bytes and their hash. Raises ArticleUnreadable."""
-        raw = read_whole(self.path)
+        try:
+            raw = read_whole(self.path, _bytes)
+        except OSError as error:
+            raise ArticleUnreadable(f"cannot be read: {error.strerror}") from error
         digest = hashlib.sha256(f"{PARSER_VERSION}\0{self.path.suffix.lower()}\0".encode() + raw).hexdigest()
         return raw, digest
 
@@ -83,26 +88,24 @@ class FileItem:
         return digest, None if digest == known else parse(self, raw)
 
 
-def read_whole(path: Path) -> bytes:
-    """A file's bytes. Raises ArticleUnreadable, also if somebody writes it meanwhile."""
-    raw = _read_once(path)
-    if raw is None and (raw := _read_once(path)) is None:
-        raise ArticleUnreadable("changes while it is read; sync again when it is written")
-    return raw
+def read_whole(path: Path, read: Callable[[Path], T]) -> T:
+    """What `read` makes of a file; again if the file changed meanwhile. Raises OSError, ArticleUnreadable.
 
-
-def _read_once(path: Path) -> bytes | None:
-    """None if the file changed meanwhile: half of one version and half of another are no article."""
-    try:
+    Half of one version and half of another are no article.
+    """
+    for _ in range(2):
         before = path.stat()
-        if before.st_size > SIZE_LIMIT:
-            raise ArticleUnreadable(f"larger than {SIZE_LIMIT // 2**20} MiB; split it into articles")
-        raw = path.read_bytes()
+        found = read(path)
         after = path.stat()
-    except OSError as error:
-        raise ArticleUnreadable(f"cannot be read: {error.strerror}") from error
-    same = (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino)
-    return raw if same else None
+        if (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino):
+            return found
+    raise ArticleUnreadable("changes while it is read; sync again when it is written")
+
+
+def _bytes(path: Path) -> bytes:
+    if path.stat().st_size > SIZE_LIMIT:
+        raise ArticleUnreadable(f"larger than {SIZE_LIMIT // 2**20} MiB; split it into articles")
+    return path.read_bytes()
 
 
 def items(source: str, root: Path) -> Iterator[FileItem | Skipped | Unlisted]:
