@@ -101,6 +101,60 @@ def test_a_document_s_own_id_tells_it_where_nothing_else_does(open_assistant: Ca
     assert [article.id for article in assistant.articles()] == ["tower-7"]
 
 
+def pages(*texts: str, own_ids: bool = False, **metadata: str) -> list[Document]:
+    """As SimpleDirectoryReader reads a PDF."""
+    from llama_index.core.schema import Document as LlamaDocument
+
+    place = {"file_path": "/x/tower.pdf", "file_name": "tower.pdf", **metadata}
+    found: list[Document] = []
+    for number, text in enumerate(texts, 1):
+        facts = {**place, "page_label": str(number)}
+        named = {"id_": f"part-{number}"} if own_ids else {}
+        found.append(LlamaDocument(text=text, metadata=facts, **named))
+    return found
+
+
+def test_documents_of_one_origin_are_one_article_in_their_order(open_assistant: Callable[..., Assistant]) -> None:
+    assistant = open_assistant()
+    texts = "The tower of Kell leans.", "It was measured in May.", "Nobody climbs it."
+    assert counts(assistant.sync([*pages(*texts), BRIDGE])) == {"added": 2}
+    (tower,) = (article for article in assistant.articles() if article.title == "tower.pdf")
+    assert tower.text == "\n\n".join(texts)
+    assert counts(assistant.sync(pages(*texts))) == {"unchanged": 1}
+    assert counts(assistant.sync(pages(*texts[:2]))) == {"changed": 1}
+
+
+def test_parts_that_a_reader_numbered_are_one_article(open_assistant: Callable[..., Assistant]) -> None:
+    from llama_index.core.schema import Document as LlamaDocument
+
+    parts = [
+        LlamaDocument(text=text, id_=f"/x/a.pdf_part_{number}", metadata={"file_path": "/x/a.pdf"})
+        for number, text in enumerate(("The tower leans.", "It fell."))
+    ]
+    assert counts(open_assistant().sync(parts)) == {"added": 1}  # type: ignore[arg-type]
+
+
+def test_documents_of_one_origin_with_ids_of_their_own_are_articles_of_their_own(
+    open_assistant: Callable[..., Assistant],
+) -> None:
+    assistant = open_assistant()
+    assert counts(assistant.sync(pages("The tower leans.", "The harbour froze.", own_ids=True))) == {"added": 2}
+    assert {article.id for article in assistant.articles()} == {"part-1", "part-2"}
+
+
+def test_a_document_that_is_given_twice_is_read_once() -> None:
+    (item,) = given_listing([*pages("The tower leans.", "It fell."), *pages("The tower leans.", "It fell.")]).found
+    assert isinstance(item, GivenItem)
+    article = item.load("")[1]
+    assert article
+    assert article.text == "The tower leans.\n\nIt fell."
+
+
+def test_each_object_with_an_id_that_was_given_has_a_line(open_assistant: Callable[..., Assistant]) -> None:
+    report = open_assistant().sync([BRIDGE, BRIDGE, BRIDGE])
+    assert counts(report) == {"added": 1, "failed": 2}
+
+
 def test_an_id_of_another_source_is_refused_and_nothing_is_replaced(open_assistant: Callable[..., Assistant]) -> None:
     assistant = open_assistant()
     assistant.sync()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import glob
 import os
 import random
 import time
@@ -19,7 +20,7 @@ from assistant.errors import ArticleUnreadable, SourceMissing
 from assistant.schema import Article
 from assistant.sources import FileItem, Skipped, Unlisted, files, items, parse
 from assistant.sources.cleaning import clean, decode, join_paragraphs
-from assistant.sources.draft import to_date
+from assistant.sources.draft import Draft, to_article, to_date
 from assistant.sources.files import PARSERS
 
 FIRST = "The river bridge in Vell was opened on Friday by Mara Lind, who said it had cost twelve million crowns."
@@ -326,6 +327,21 @@ def test_what_is_no_full_date_is_none(value):
     assert to_date(value) is None
 
 
+@pytest.mark.parametrize(("value", "expected"), [
+    (1759363200, date(2025, 10, 2)), (1759363200.75, date(2025, 10, 2)), (1759363200_000, date(2025, 10, 2)), ("1759363200", date(2025, 10, 2)),
+    ("1759363200.0", date(2025, 10, 2)), ("1759363200000", date(2025, 10, 2)), (20251002, date(2025, 10, 2)), (20251002.0, date(2025, 10, 2)), ("20251002", date(2025, 10, 2)),
+    (19040317, date(1904, 3, 17)), (631152000, date(1990, 1, 1)), (631151999, None), (20251399, None), (20250230, None), (5, None), (2025, None), (-1759363200, None), (True, None),
+    (10**400, None), (float("inf"), None), (float("nan"), None), ("9" * 13, None), ("4915112345678", None), (99991231, None), ("", None),
+])  # fmt: skip
+def test_a_number_is_a_day_where_that_is_plausible(value, expected):
+    assert to_article(Draft("Text.", {"published": value}), "a", "a").published == expected
+
+
+def test_a_number_alone_in_a_text_is_no_day():
+    assert to_date("1759363200") is None
+    assert read("a.txt", f"1759363200\n\n{PROSE}").published is None
+
+
 def test_a_date_of_more_digits_than_a_decimal_bears_is_none():
     assert to_date("10:99999999999999999999999999999999") is None
 
@@ -622,6 +638,49 @@ def test_a_link_within_the_folder_is_read(folder):
     (folder / "a.md").write_text(PROSE)
     (folder / "b.md").symlink_to(folder / "a.md")
     assert listed(folder) == (["a.md", "b.md"], {})
+
+
+@pytest.mark.timeout(20)
+def test_a_pattern_leads_neither_out_of_its_folder_nor_round_in_circles(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret.md").write_text("CANARY")
+    (folder / "deep").mkdir()
+    for path in (folder / "a.md", folder / "deep" / "b.md"):
+        path.write_text(PROSE)
+    for name in ("loop", "round", "deep/back"):
+        (folder / name).symlink_to(folder, target_is_directory=True)
+    (folder / "away").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (folder / "out.md").symlink_to(tmp_path / "elsewhere" / "secret.md")
+    found = list(files.globbed("corpus", folder / "**" / "*.md"))
+    assert [item.location for item in found if isinstance(item, FileItem)] == ["a.md", "deep/b.md"]
+    skipped = {item.location: item.reason for item in found if isinstance(item, Skipped)}
+    assert set(skipped) == {"loop", "round", "deep/back", "away", "out.md"}
+    assert all("link" in reason for reason in skipped.values())
+    assert [item.location for item in files.globbed("corpus", folder / "*" / "*.md") if isinstance(item, FileItem)] == [
+        "deep/b.md"
+    ]
+
+
+@pytest.mark.parametrize("pattern", [
+    "*.md", "**/*.md", "**", "*", "**/x*", "*/*.md", "**/x/*.md", "**/x/**/*.md", "*/**", "?.md", "[ab].md", "**/**/a.md", ".*", "**/.*/*.md",
+    "*/.hidden/*", "*/x/a.md", "x*/../*.md", "**/nothing.md", "a**.md",
+])  # fmt: skip
+def test_a_pattern_fits_what_python_s_glob_finds(folder, pattern):
+    for name in ("a.md", "b.md", "c.txt", ".h.md", "x/a.md", "x/x/a.md", "x/y/b.md", "x/.hidden/a.md", ".hidden/a.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(PROSE)
+    expected = {Path(name) for name in glob.glob(str(folder / pattern), recursive=True)}  # noqa: PTH207
+    expected = {path for path in expected if path.is_file() and ".." not in path.parts}
+    assert files.expanded(folder / pattern) == sorted(expected)
+
+
+def test_a_folder_that_a_pattern_cannot_list_is_told(folder, monkeypatch):
+    (folder / "shut").mkdir()
+    (folder / "a.md").write_text(PROSE)
+    bar(monkeypatch, folder / "shut")
+    found = list(files.globbed("corpus", folder / "**" / "*.md"))
+    assert [item.location for item in found] == ["a.md", "shut"]
+    assert isinstance(found[1], Unlisted)
 
 
 @pytest.mark.timeout(20)

@@ -105,7 +105,7 @@ def listing(source: Source, web: Web) -> Listing:
         return Listing(list(globbed(source.key, path)), "glob")
     kind = _kind(path)
     if kind == "export":
-        found = list(rows(source.key, path, source.mapping))
+        found = rows(source.key, path, source.mapping)
         # Which article a broken row held, nobody can tell: none leaves before it is mended.
         return Listing(found, "export", complete=not any(isinstance(row, Unreadable) for row in found))
     return Listing(list(items(source.key, path)), kind)

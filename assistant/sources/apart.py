@@ -44,6 +44,11 @@ def draft_apart(suffix: str, raw: bytes, **page: Any) -> Draft:
     return Draft(found["text"], found["metadata"])
 
 
+def blocks_apart(text: str) -> list[str]:
+    """The paragraphs of markup that is nothing but an article's text. Raises ArticleUnreadable, as above."""
+    return list(_asked({"what": "blocks", "options": {}}, text.encode())["blocks"])
+
+
 def entries_apart(kind: str, raw: bytes, url: str) -> tuple[list[Entry], bool]:
     """Of a "feed" or "sitemap": (entries, whether all pages are named). Raises ArticleUnreadable, as above."""
     found = _asked({"what": kind, "options": {"url": url}}, raw)
@@ -179,8 +184,12 @@ def _found(what: str, raw: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
     """Raises ArticleUnreadable, RecursionError, MemoryError."""
     from assistant.sources import feeds
     from assistant.sources.files import PARSERS
-    from assistant.sources.html import parse_html
+    from assistant.sources.html import PAGE_LIMIT, blocks, parse_html
 
+    if what == "blocks":
+        if len(text := raw.decode()) > PAGE_LIMIT:
+            raise ArticleUnreadable(f"markup of more than {PAGE_LIMIT:,} characters; give its text alone")
+        return {"blocks": blocks(text)}
     if what == "feed":
         return {"entries": [asdict(entry) for entry in feeds.feed_entries(raw, **options)], "whole": False}
     if what == "sitemap":

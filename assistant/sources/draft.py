@@ -18,6 +18,10 @@ PARAGRAPH_LIMIT = 20_000
 """Characters. No writer makes such paragraphs, but a broken export does; in one of a million, finding the sentences
 takes longer than its library allows itself (nltk's five seconds a match).
 """
+_EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
+"""Of the days that are counted from 1970; a small number is more likely something else."""
+_FIRST_PRINTED = 1600
+"""The years of newspapers."""
 _FIELD_LIMIT = 500
 _TITLE_LIMIT = 90
 
@@ -72,9 +76,9 @@ def to_article(draft: Draft, article_id: str, location: str) -> Article:
         text=text,
         source=_line(meta.get("source")),
         author=_line(meta.get("author")),
-        published=to_date(meta.get("published")),
-        updated=to_date(meta.get("updated")),
-        fetched=to_date(meta.get("fetched")),
+        published=_stated_date(meta.get("published")),
+        updated=_stated_date(meta.get("updated")),
+        fetched=_stated_date(meta.get("fetched")),
         url=_line(meta.get("url")),
         language=_line(meta.get("language")),
         licence=_line(meta.get("licence")),
@@ -100,6 +104,17 @@ def _line(value: Any) -> str:
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         return ""
     return re.sub(r"\s+", " ", clean(str(value))).strip()[:_FIELD_LIMIT]
+
+
+def _stated_date(value: Any) -> dt.date | None:
+    """What a field for days says: a date as `to_date` knows it, or a number, which would be no day in a text.
+
+    Numbers are 20240403, or seconds or milliseconds since 1970 (UTC) from 1990 until a year from now.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _of_number(value)
+    digits = isinstance(value, str) and re.fullmatch(r"\s*(\d{9,13})(?:\.\d*)?\s*", value)
+    return _of_number(int(digits[1])) if digits else to_date(value)
 
 
 def to_date(value: Any, *, day_first: bool = False) -> dt.date | None:
@@ -131,6 +146,19 @@ def to_date(value: Any, *, day_first: bool = False) -> dt.date | None:
         # Arithmetic: dateutil makes Decimals of digits, and has too many of them in some.
         return None
     return first.date() if first.date() == second.date() else None
+
+
+def _of_number(value: float) -> dt.date | None:
+    latest = dt.datetime.now(dt.UTC) + dt.timedelta(days=366)
+    for unit in (1, 1000):
+        if _EARLIEST.timestamp() <= value // unit <= latest.timestamp():
+            return dt.datetime.fromtimestamp(value // unit, dt.UTC).date()
+    if not _FIRST_PRINTED <= value // 10_000 <= latest.year or value != int(value):
+        return None
+    try:
+        return dt.date(int(value) // 10_000, int(value) // 100 % 100, int(value) % 100)
+    except ValueError:
+        return None
 
 
 def opening(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import hashlib
 import itertools
@@ -11,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from assistant.errors import ArticleSkipped, ArticleUnreadable, SourceMissing
 from assistant.schema import Article
@@ -26,7 +28,8 @@ from assistant.sources.office import parse_docx
 from assistant.sources.pdf import parse_pdf
 from assistant.sources.text import parse_text
 
-PARSER_VERSION = "3"
+T = TypeVar("T")
+PARSER_VERSION = "4"
 """Part of every item's hash: raise it when the same bytes would give another Article."""
 
 SIZE_LIMIT = 50 * 1024 * 1024
@@ -72,29 +75,37 @@ class FileItem:
 
     def read(self) -> tuple[bytes, str]:
         """The file's bytes and their hash. Raises ArticleUnreadable."""
-        raw = self._read_once()
-        if raw is None and (raw := self._read_once()) is None:
-            raise ArticleUnreadable("changes while it is read; sync again when it is written")
-        digest = hashlib.sha256(f"{PARSER_VERSION}\0{self.path.suffix.lower()}\0".encode() + raw).hexdigest()
-        return raw, digest
-
-    def _read_once(self) -> bytes | None:
-        """None if the file changed meanwhile: half of one version and half of another are no article."""
         try:
-            before = self.path.stat()
-            if before.st_size > SIZE_LIMIT:
-                raise ArticleUnreadable(f"larger than {SIZE_LIMIT // 2**20} MiB; split it into articles")
-            raw = self.path.read_bytes()
-            after = self.path.stat()
+            raw = read_whole(self.path, _bytes)
         except OSError as error:
             raise ArticleUnreadable(f"cannot be read: {error.strerror}") from error
-        same = (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino)
-        return raw if same else None
+        digest = hashlib.sha256(f"{PARSER_VERSION}\0{self.path.suffix.lower()}\0".encode() + raw).hexdigest()
+        return raw, digest
 
     def load(self, known: str) -> tuple[str, Article | None]:
         """(hash, article), without the article if the hash is the known one. Raises ArticleUnreadable."""
         raw, digest = self.read()
         return digest, None if digest == known else parse(self, raw)
+
+
+def read_whole(path: Path, read: Callable[[Path], T]) -> T:
+    """What `read` makes of a file; again if the file changed meanwhile. Raises OSError, ArticleUnreadable.
+
+    Half of one version and half of another are no article.
+    """
+    for _ in range(2):
+        before = path.stat()
+        found = read(path)
+        after = path.stat()
+        if (before.st_size, before.st_mtime_ns, before.st_ino) == (after.st_size, after.st_mtime_ns, after.st_ino):
+            return found
+    raise ArticleUnreadable("changes while it is read; sync again when it is written")
+
+
+def _bytes(path: Path) -> bytes:
+    if path.stat().st_size > SIZE_LIMIT:
+        raise ArticleUnreadable(f"larger than {SIZE_LIMIT // 2**20} MiB; split it into articles")
+    return path.read_bytes()
 
 
 def items(source: str, root: Path) -> Iterator[FileItem | Skipped | Unlisted]:
@@ -120,6 +131,11 @@ def items(source: str, root: Path) -> Iterator[FileItem | Skipped | Unlisted]:
             yield _item(source, root, Path(folder) / name)
         waiting += [os.path.join(folder, name) for name in reversed(folders)]  # noqa: PTH118 - a Path parses it anew
 
+    yield from _told_unlisted(root, unlisted)
+
+
+def _told_unlisted(root: Path, unlisted: list[OSError]) -> Iterator[Unlisted]:
+    """Raises SourceMissing if the root itself could not be listed."""
     for error in unlisted:
         place = Path(error.filename)
         if place == root:
@@ -127,15 +143,18 @@ def items(source: str, root: Path) -> Iterator[FileItem | Skipped | Unlisted]:
         yield Unlisted(_relative(root, place), f"cannot be listed: {error.strerror}")
 
 
-def _listed(folder: str, unlisted: list[OSError]) -> tuple[list[str], list[str], list[str]]:
-    """Names of a folder's folders, links to folders, and other files, without the hidden ones; an error is kept."""
+def _listed(folder: str, unlisted: list[OSError], *, hidden: bool = False) -> tuple[list[str], list[str], list[str]]:
+    """Names of a folder's folders, links to folders, and other files; an error is kept.
+
+    What is hidden is among them only if it is wanted.
+    """
     folders: list[str] = []
     linked: list[str] = []
     files: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if entry.name.startswith(".") and not hidden:
                     continue
                 kind = files if not _is_folder(entry) else linked if entry.is_symlink() else folders
                 kind.append(entry.name)
@@ -151,17 +170,72 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def globbed(source: str, pattern: Path) -> Iterator[FileItem | Skipped]:
-    """The files that fit a pattern like /articles/**/2024-*.md, relative to the folder above its first wildcard."""
+def globbed(source: str, pattern: Path) -> Iterator[FileItem | Skipped | Unlisted]:
+    """The files that fit a pattern like /articles/**/2024-*.md, relative to the folder above its first wildcard.
+
+    As in a folder, links to folders are not followed. Raises SourceMissing.
+    """
     root = glob_root(pattern)
-    for path in expanded(pattern):
+    files, linked, unlisted = _fitting(pattern)
+    for path in sorted(linked):
+        yield Skipped(_relative(root, path), "a link to a folder")
+    for path in sorted(files):
         yield _item(source, root, path)
+    yield from _told_unlisted(root, unlisted)
 
 
 def expanded(pattern: Path) -> list[Path]:
     """Files only, in alphabetical order; what is hidden has to be named without a wildcard."""
-    found = glob.iglob(str(pattern), recursive=True)  # noqa: PTH207 - Path.glob would list hidden files
-    return sorted(path for path in map(Path, found) if not path.is_dir())
+    return sorted(_fitting(pattern)[0])
+
+
+def _fitting(pattern: Path) -> tuple[list[Path], list[Path], list[OSError]]:
+    """Files that fit a pattern, links to folders that might hold some, and the errors of folders.
+
+    Not glob.glob, which follows links out of the folder, and round in circles.
+    """
+    root = glob_root(pattern)
+    parts = pattern.parts[len(root.parts) :]
+    files: list[Path] = []
+    links: list[Path] = []
+    unlisted: list[OSError] = []
+    # Each folder with the places in the pattern that its entries may take: beside "**", also that behind it.
+    waiting = [(root, _places({0}, parts))]
+    while waiting:
+        folder, places = waiting.pop()
+        hidden = any(parts[place].startswith(".") for place in places)
+        folders, linked, named = _listed(str(folder), unlisted, hidden=hidden)
+        files += [folder / name for name in named if len(parts) in _followed(name, places, parts)]
+        for kind, name in [*((False, name) for name in folders), *((True, name) for name in linked)]:
+            below = _places(_followed(name, places, parts), parts)
+            if below and kind:
+                links.append(folder / name)
+            elif below:
+                waiting.append((folder / name, below))
+    return files, links, unlisted
+
+
+def _places(places: set[int], parts: tuple[str, ...]) -> set[int]:
+    """Places of a pattern within a folder: "**" stands for no folder, too."""
+    found = set(places)
+    for place, part in enumerate(parts):
+        if part == "**" and place in found:
+            found.add(place + 1)
+    return {place for place in found if place < len(parts)}
+
+
+def _followed(name: str, places: set[int], parts: tuple[str, ...]) -> set[int]:
+    """The places behind those that a name fits; "**" is followed by itself, and may be the end."""
+    found = set()
+    for place in places:
+        part = parts[place]
+        if name.startswith(".") and not part.startswith("."):
+            continue
+        if part == "**":
+            found |= {place, place + 1} if place + 1 == len(parts) else {place}
+        elif fnmatch.fnmatch(name, part):
+            found.add(place + 1)
+    return found
 
 
 def glob_root(pattern: Path) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -36,15 +37,15 @@ class Document(Protocol):
 
 @dataclass(frozen=True)
 class GivenItem:
-    """One object; `location` is its id."""
+    """One object, or the Documents of one origin; `location` is its id."""
 
     location: str
-    given: Article | Document
+    given: Article | tuple[Document, ...]
     path: None = None
 
     def load(self, known: str) -> tuple[str, Article | None]:
         """(hash, article), without the article if the hash is the known one. Raises ArticleUnreadable."""
-        article = _whole(self.given) if isinstance(self.given, Article) else _of_document(self.given, self.location)
+        article = _whole(self.given) if isinstance(self.given, Article) else _of_documents(self.given, self.location)
         article = replace(article, id=self.location, location=article.location or self.location)
         stated = "\0".join(str(getattr(article, each.name)) for each in fields(article))
         digest = hashlib.sha256(f"{PARSER_VERSION}\0given\0{stated}".encode()).hexdigest()
@@ -54,26 +55,60 @@ class GivenItem:
 
 def given_listing(objects: Iterable[Article | Document]) -> Listing:
     """What was given at an earlier time stays: nobody can tell whether it is gone."""
-    found: dict[str, Found] = {}
-    for given in objects:
-        name = _id(given)
-        if name in found:
-            found[f"{name} again"] = Unreadable(name, "two of the given articles have this id")
+    found: list[Found] = []
+    names: set[str] = set()
+    for name, given in _gathered(objects):
+        if name in names:
+            found.append(Unreadable(name, "two of the given articles have this id"))
         elif len(name) > ID_LIMIT or clean(name) != name or name != name.strip() or "\n" in name:
-            found[name] = Unreadable(
-                clean(name)[:ID_LIMIT], f"give an id of one line and {ID_LIMIT} characters at most"
-            )
+            reason = f"give an id of one line and {ID_LIMIT} characters at most"
+            found.append(Unreadable(clean(name)[:ID_LIMIT], reason))
         else:
-            found[name] = GivenItem(name, given)
-    return Listing(list(found.values()), GIVEN, complete=False)
+            found.append(GivenItem(name, given))
+        names.add(name)
+    return Listing(found, GIVEN, complete=False)
 
 
-def _id(given: Article | Document) -> str:
-    if isinstance(given, Article):
-        return given.id or article_id(GIVEN, given.url or given.location or given.title)
-    stated = given.metadata.get("url") or given.metadata.get("file_path")
-    # A Document made anew has a new random id: where it came from tells it again.
-    return article_id(GIVEN, str(stated)) if stated else given.node_id
+def _gathered(objects: Iterable[Article | Document]) -> Iterator[tuple[str, Article | tuple[Document, ...]]]:
+    """With their ids. Documents of one origin, such as a PDF's pages, are together where the first of them stands."""
+    gathered: list[Article | list[Document]] = []
+    of_origin: dict[str, list[Document]] = {}
+    for given in objects:
+        if isinstance(given, Article):
+            gathered.append(given)
+        elif (origin := _origin(given)) in of_origin:
+            of_origin[origin].append(given)
+        else:
+            gathered.append(documents := [given])
+            if origin:
+                of_origin[origin] = documents
+    for each in gathered:
+        if isinstance(each, Article):
+            yield each.id or article_id(GIVEN, each.url or each.location or each.title), each
+        elif _told_apart(each):
+            yield from ((document.node_id, (document,)) for document in each)
+        else:
+            # A Document made anew has a new random id: where it came from tells it again.
+            origin = _origin(each[0])
+            yield article_id(GIVEN, origin) if origin else each[0].node_id, tuple(each)
+
+
+def _origin(document: Document) -> str:
+    return str(document.metadata.get("url") or document.metadata.get("file_path") or "")
+
+
+def _told_apart(documents: Sequence[Document]) -> bool:
+    """Whether somebody gave Documents of one origin different ids; llama-index's own are random, or number parts."""
+    ids = {document.node_id for document in documents}
+    return len(ids) > 1 and not any(_is_random(id_) or id_.startswith(f"{_origin(documents[0])}_part_") for id_ in ids)
+
+
+def _is_random(id_: str) -> bool:
+    try:
+        uuid.UUID(id_)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole(article: Article) -> Article:
@@ -82,14 +117,16 @@ def _whole(article: Article) -> Article:
     return to_article(Draft(_text(article.text), facts), article.id, article.location)
 
 
-def _of_document(document: Document, name: str) -> Article:
+def _of_documents(documents: Sequence[Document], name: str) -> Article:
     found: dict[str, Any] = {}
-    for key, value in _flat(document.metadata).items():
-        field = ALIASES.get(key.lower(), key.lower())
-        found.setdefault(field, value)
+    for document in documents:
+        for key, value in _flat(document.metadata).items():
+            found.setdefault(ALIASES.get(key.lower(), key.lower()), value)
     if not found.get("title"):
         found["title"] = next((found[key] for key in _NAMES if isinstance(found.get(key), str)), "")
-    return to_article(Draft(_text(document.get_content()), found), name, name)
+    # A file that was read twice is not twice as long.
+    texts = dict.fromkeys(_text(document.get_content()) for document in documents)
+    return to_article(Draft("\n\n".join(text for text in texts if text), found), name, name)
 
 
 def _flat(metadata: Mapping[str, Any]) -> dict[str, Any]:
