@@ -471,6 +471,19 @@ class _Unseen:
         return self.left.pop(places.pop()) if places else None
 
 
+def _each_once(listing: sources.Listing) -> sources.Listing:
+    """Without the items that are shown again: two rows of one article, which Chroma refuses, would end every sync."""
+    shown: set[str] = set()
+    found: list[sources.Found] = []
+    for each in listing.found:
+        if not isinstance(each, (sources.Skipped, sources.Unreadable, sources.Unlisted)):
+            if each.location in shown:
+                continue
+            shown.add(each.location)
+        found.append(each)
+    return replace(listing, found=found)
+
+
 class _Held:
     """Which source holds a file, an address or an id, so that nothing is indexed twice."""
 
@@ -611,7 +624,7 @@ class _Run:
         try:
             if key == sources.GIVEN:
                 return sources.given_listing(selection.given)
-            return self._not_empty(source, sources.listing(source, self._web))
+            return self._not_empty(source, _each_once(sources.listing(source, self._web)))
         except SourceMissing as error:
             needed = key == CORPUS and selection.corpus_needed
             if needed or (not source.on_the_web and key not in selection.remembered):

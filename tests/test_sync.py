@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from conftest import Built, WordEmbedder, write_article
 
-from assistant import Assistant, Settings, sync, vectors
+from assistant import Assistant, Settings, sources, sync, vectors
 from assistant.catalog import Catalog
 from assistant.errors import (
     IndexDamaged,
@@ -33,7 +33,8 @@ from assistant.errors import (
 )
 from assistant.generations import IndexFolder
 from assistant.reading import load_reader
-from assistant.schema import Article, Outcome, SyncReport
+from assistant.schema import Article, Outcome, Source, SyncReport
+from assistant.sources.web import Web
 from assistant.sync import State, synchronise
 from assistant.vectors import VectorIndex
 
@@ -355,6 +356,22 @@ def test_an_extra_source_is_remembered_and_keeps_its_articles_when_it_is_gone(
         assert "its articles stay" in failed.reason
         assert failed.reason.endswith(f"type: assistant sync --forget {extra}")
         assert "leans" in texts(assistant, "tower")
+
+
+def test_what_a_listing_shows_twice_is_one_article(
+    open_assistant: Callable[..., Assistant], extra: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever kind of source has the fault: two rows of one article would end every sync."""
+    listing = sources.listing
+
+    def twice(source: Source, web: Web) -> sources.Listing:
+        shown = listing(source, web)
+        return replace(shown, found=[*shown.found, *shown.found])
+
+    monkeypatch.setattr(sources, "listing", twice)
+    assistant = open_assistant()
+    assert counts(assistant.sync([extra])) == {"added": 1}
+    assert counts(assistant.sync([extra])) == {"unchanged": 1}
 
 
 def test_a_source_that_never_was_there_is_refused_and_not_remembered(

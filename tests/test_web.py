@@ -574,6 +574,10 @@ def test_an_address_is_what_it_turns_out_to_be(fetcher: Web, site: Site) -> None
     assert listed(fetcher, recent)[1] is False
     index = f"<sitemapindex><sitemap><loc>{whole}</loc></sitemap><sitemap><loc>{packed}</loc></sitemap></sitemapindex>"
     assert listed(fetcher, site.put("/index", index)) == ("sitemap", True, [site.url + "/a", site.url + "/b"])
+    twice = index.replace(
+        packed, f"{whole}</loc></sitemap><sitemap><loc>{site.put('/map2', sitemap((site.url + '/a', '2025')))}"
+    )
+    assert listed(fetcher, site.put("/i1", twice)) == ("sitemap", True, [site.url + "/a"])
     broken = f"<sitemapindex><sitemap><loc>{whole}</loc></sitemap><sitemap><loc>/gone</loc></sitemap></sitemapindex>"
     assert listed(fetcher, site.put("/i2", broken)) == ("sitemap", False, [site.url + "/a", site.url + "/gone"])
 
@@ -747,6 +751,19 @@ def test_what_a_whole_sitemap_does_not_name_any_longer_leaves(index: Index, site
     index.sync(url)
     site.put("/map", sitemap((f"{site.url}/b", "2024")))
     assert counts(index.sync()) == {"removed": 1, "unchanged": 1}
+
+
+def test_a_page_that_two_sitemaps_of_an_index_name_is_one_article(index: Index, site: Site) -> None:
+    site.put("/a", page(FIRST, SECOND))
+    site.put("/b", page(THIRD, SECOND))
+    entry = (f"{site.url}/a", "2024")
+    site.put("/one", sitemap(entry))
+    site.put("/two", sitemap(entry, (f"{site.url}/b", "2024")))
+    maps = "".join(f"<sitemap><loc>/{name}</loc></sitemap>" for name in ("one", "two", "one"))
+    url = site.put("/maps", f"<sitemapindex>{maps}</sitemapindex>")
+    assert counts(index.sync(url)) == {"added": 2}
+    assert site.paths() == ["/maps", "/one", "/two", "/a", "/b"]
+    assert counts(index.sync()) == {"unchanged": 2}
 
 
 @pytest.mark.parametrize("answer", ["down", "page", "error", "broken"])

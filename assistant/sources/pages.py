@@ -140,12 +140,13 @@ def _listing(source: Source, web: Web, response: Response) -> Listing:
 
 
 def _all_sitemaps(source: Source, web: Web, index: Response) -> Listing:
-    """Of an index: it is complete if each sitemap could be read and is.
+    """Of an index: it is complete if each sitemap could be read and is. A page of several is as the first says.
 
     It is sent whole each time: one of them may change while the index does not.
     """
-    places = sitemaps_apart(index.body, index.url)
-    found: list[Found] = []
+    places = list(dict.fromkeys(sitemaps_apart(index.body, index.url)))
+    entries: list[Entry] = []
+    unread: list[Found] = []
     complete = len(places) <= SITEMAPS_LIMIT
     for place in places[:SITEMAPS_LIMIT]:
         try:
@@ -153,14 +154,14 @@ def _all_sitemaps(source: Source, web: Web, index: Response) -> Listing:
             body = unpacked(response.body, LIST_BYTES)
             if kind_of(body) == "sitemap index":
                 raise ArticleUnreadable("an index within an index of sitemaps; name it by itself")  # noqa: TRY301
-            entries, whole = entries_apart("sitemap", body, response.url)
+            named, whole = entries_apart("sitemap", body, response.url)
         except ArticleUnreadable as error:
-            found.append(Unreadable(place, str(error)))
+            unread.append(Unreadable(place, str(error)))
             complete = False
         else:
-            found += _items(entries, source, web)
+            entries += named
             complete = complete and whole
-    return Listing(found, "sitemap", complete)
+    return Listing(_items(entries, source, web) + unread, "sitemap", complete)
 
 
 def _items(entries: Sequence[Entry], source: Source, web: Web) -> list[Found]:
