@@ -7,7 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,7 +24,7 @@ from assistant.schema import Article, Outcome, Source, SyncReport
 from assistant.sources import named, web
 from assistant.sources.feeds import feed_entries, kind_of, sitemap_entries
 from assistant.sources.pages import PageItem, web_listing
-from assistant.sources.web import Web, checked_url, is_public
+from assistant.sources.web import Web, checked_url, is_public, unpacked
 from assistant.sync import synchronise
 
 FIRST = "The river bridge in Vell was opened on Friday by Mara Lind, who said it had cost twelve million crowns."
@@ -258,6 +258,15 @@ def test_redirects_are_followed_to_the_end_and_in_a_circle_they_end(fetcher: Web
     assert "more than 5 times" in refusal(fetcher, url, allow_private=True)
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_a_redirect_may_be_written_in_letters_of_any_language(fetcher: Web, site: Site, charset: str) -> None:
+    place = "/art\u00edculo?a=\u00f1"
+    site.put("/art%C3%ADculo?a=%C3%B1", page(FIRST))
+    # The server writes its headers in latin-1.
+    url = site.send("/a", 302, Location=place.encode(charset).decode("latin-1"))
+    assert get(fetcher, url).status == 200
+
+
 # -- limits ------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +285,34 @@ def test_a_compressed_page_is_read_and_a_broken_or_unknown_one_refused(fetcher: 
     assert get(fetcher, site.put("/", gzip.compress(b"words"), Content_Encoding="gzip")).body == b"words"
     for body, encoding in ((b"no gzip", "gzip"), (zlib.compress(b"x"), "br")):
         assert refusal(fetcher, site.put("/x", body, Content_Encoding=encoding), allow_private=True)
+
+
+def test_all_members_of_a_gzip_body_are_read_and_one_that_is_cut_off_is_refused(fetcher: Web, site: Site) -> None:
+    first, second = gzip.compress(b"words "), gzip.compress(b"x" * 200_000)
+    whole = {
+        first + second: b"words " + b"x" * 200_000,
+        first + bytes(100): b"words ",
+        first + b"junk": b"words ",
+        b"": b"",
+    }
+    for body, words in whole.items():
+        assert get(fetcher, site.put("/a", body, Content_Encoding="gzip")).body == words
+        assert unpacked(body, 2**20) == words
+    for cut in (first[:-1], first[:12], first + second[:-9]):
+        assert "cut off" in refusal(fetcher, site.put("/b", cut, Content_Encoding="gzip"), allow_private=True)
+        with pytest.raises(ArticleUnreadable, match="cut off"):
+            unpacked(cut, 2**20)
+
+
+def test_members_of_a_gzip_body_stay_within_the_limit_together(fetcher: Web, site: Site) -> None:
+    member, empty = gzip.compress(bytes(600_000), 9), gzip.compress(b"")
+    for raw in (member * 2, empty * (2**20 // len(empty) + 1)):
+        started = time.monotonic()
+        with pytest.raises(ArticleUnreadable, match="larger than 1 MiB"):
+            unpacked(raw, 2**20)
+        url = site.put("/a", raw, Content_Encoding="gzip")
+        assert refusal(fetcher, url, limit=2**20, allow_private=True) == "larger than 1 MiB"
+        assert time.monotonic() - started < 10
 
 
 def drip(handler: BaseHTTPRequestHandler) -> None:
@@ -351,6 +388,11 @@ def test_robots_txt_is_asked_first_and_obeyed(fetcher: Web, site: Site) -> None:
 
 def test_robots_txt_may_name_us(fetcher: Web, site: Site) -> None:
     site.put("/robots.txt", "User-agent: article-assistant\nDisallow: /\n\nUser-agent: *\nAllow: /\n", "text/plain")
+    assert "robots.txt" in refusal(fetcher, site.put("/a", page(FIRST)), allow_private=True)
+
+
+def test_robots_txt_may_begin_with_a_byte_order_mark(fetcher: Web, site: Site) -> None:
+    site.put("/robots.txt", "\ufeffUser-agent: *\nDisallow: /\n", "text/plain")
     assert "robots.txt" in refusal(fetcher, site.put("/a", page(FIRST)), allow_private=True)
 
 
@@ -641,6 +683,30 @@ def test_a_page_that_has_not_changed_is_not_sent_again(index: Index, site: Site)
     assert counts(index.sync()) == {"changed": 1}
     assert THIRD in index.articles()[0].text
     assert index.sources()[url].kind == "page"
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "stored by an earlier version"])
+def test_an_odd_header_is_not_sent_back_and_ends_no_sync(
+    index: Index, site: Site, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    odd = {"ETag": '"\xe9"', "Last-Modified": "Fr, 01 M\xe4r 2024 10:00:00 GMT"}
+    site.put("/a", page(FIRST, SECOND), **odd)
+    url = site.put("/feed", rss(rss_item("/a")), **odd)
+    index.sync(url)
+    if kept:
+        catalog = Catalog(index.folder.catalog)
+        validators = {
+            place: replace(each, etag=odd["ETag"], modified=odd["Last-Modified"])
+            for place, each in catalog.validators().items()
+        }
+        assert validators
+        with catalog.transaction():
+            catalog.add_validators(validators)
+        catalog.close()
+    site.asked.clear()
+    assert counts(index.sync()) == {"unchanged": 1}
+    assert site.paths() == ["/feed", "/a"]
+    assert not any("if-none-match" in asked.headers for asked in site.asked)
 
 
 def test_a_page_whose_bytes_differ_each_time_is_unchanged_while_its_article_is(index: Index, site: Site) -> None:

@@ -17,7 +17,7 @@ from assistant.sources.draft import Draft, to_article
 from assistant.sources.feeds import Entry, kind_of
 from assistant.sources.files import PARSER_VERSION
 from assistant.sources.listing import Found, Listing, Unreadable, article_id
-from assistant.sources.web import LIST_BYTES, Response, Web, checked_url, unpacked
+from assistant.sources.web import LIST_BYTES, Response, Web, checked_url, sendable, unpacked
 
 SITEMAPS_LIMIT = 500
 _PLAIN = {"text/plain": ".txt", "text/markdown": ".md"}
@@ -68,7 +68,7 @@ class PageItem:
 
 def _validator(response: Response, digest: str, stamp: str) -> Validator:
     headers = response.headers
-    return Validator(headers.get("etag", ""), headers.get("last-modified", ""), digest, stamp)
+    return Validator(sendable(headers.get("etag", "")), sendable(headers.get("last-modified", "")), digest, stamp)
 
 
 def _digest(article: Article) -> str:
