@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import struct
 import threading
 import time
 import zlib
@@ -347,6 +349,35 @@ def test_a_server_that_answers_too_slowly_is_left(
     assert time.monotonic() - started < 6
 
 
+def hang_up(handler: BaseHTTPRequestHandler) -> None:
+    """With a reset: nothing was read, and the close does not linger."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+    handler.wfile.close = handler.rfile.close = lambda: None  # type: ignore[method-assign]
+
+
+def test_a_page_that_gets_no_answer_does_not_cost_the_others_of_its_host(
+    fetcher: Web, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "SILENCE_LIMIT", 0.3)
+    site.pages["/silent"], site.pages["/reset"] = silent, hang_up
+    good = site.put("/a", page(FIRST))
+    for bad in ("/silent", "/reset", "/silent", "/reset"):
+        assert "does not answer" in refusal(fetcher, site.url + bad, allow_private=True)
+        assert get(fetcher, good).status == 200
+
+
+def test_a_host_that_gives_no_answer_three_times_in_a_row_is_left(
+    fetcher: Web, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "SILENCE_LIMIT", 0.3)
+    site.put("/robots.txt", "", "text/plain")
+    for name in "abcd":
+        site.pages[f"/{name}"] = silent
+        assert "does not answer" in refusal(fetcher, f"{site.url}/{name}", allow_private=True)
+    assert site.paths() == ["/a", "/b", "/c"]
+
+
 @pytest.mark.parametrize("answer", [b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 300_000, b""])
 def test_a_server_that_speaks_no_http_is_one_line(fetcher: Web, site: Site, answer: bytes) -> None:
     site.put("/robots.txt", "", "text/plain")
@@ -560,10 +591,25 @@ def test_an_entry_of_a_feed_says_what_it_says() -> None:
     assert two.metadata["published"] == "2024-03-01T10:00:00Z"
 
 
+@pytest.mark.parametrize(("link", "place"), [
+    ("<guid>https://stone.example/a</guid>", "https://stone.example/a"), ("<guid isPermaLink='true'>https://stone.example/a</guid>", "https://stone.example/a"),
+    ("<link>/b</link><guid>episode-7</guid>", "https://stone.example/b"), ("<guid>episode-7</guid>", ""), ("<guid isPermaLink='true'>tag:7</guid>", ""),
+    ("<guid isPermaLink='false'>https://stone.example/a</guid>", ""), ("<enclosure url='https://stone.example/a.mp3' type='audio/mpeg' length='9'/>", ""), ("<link/>", ""),
+])  # fmt: skip
+def test_an_entry_leads_to_its_link_or_to_the_address_that_names_it(link: str, place: str) -> None:
+    raw = rss(f"<item><title>Episode 7</title>{link}</item>").encode()
+    assert [(one.url, one.metadata["title"]) for one in feed_entries(raw, "https://stone.example/feed")] == [
+        (place, "Episode 7")
+    ]
+
+
 @pytest.mark.parametrize(("raw", "kind"), [
     (rss(), "feed"), (atom(), "feed"), ("<rdf:RDF xmlns:rdf='x'/>", "feed"), (sitemap(), "sitemap"), ("<sitemapindex/>", "sitemap index"),
     ("\ufeff<?xml version='1.0'?>\n<!-- a --><!DOCTYPE rss [<!ENTITY a 'b'>]>\n<rss/>", "feed"), (page(FIRST), ""), ("", ""), ("<!DOCTYPE html><html>", ""),
     ("words", ""), ("<" * 1000, ""), ("<!--" * 30_000, ""), ("<?" * 50_000, ""),
+    ("<!---->" * 14_000 + "x", ""), ("<!---->\n" * 10_000 + "<rss/>", "feed"), ("<?a?>" * 19_000 + "x", ""), ("<!DOCTYPE a>" * 8_000, ""),
+    ("<!DOCTYPE a [ ]" * 6_000, ""), ("<!DOCTYPE a " + " " * 90_000, ""), ("<!DOCTYPE a [" + "]  " * 30_000, ""), (" " * 99_000, ""),
+    ("<" + "a" * 99_000, ""), ("<!DOCTYPE rss SYSTEM 'x'><rss/>", "feed"), ("<!-- a --><?b?><!DOCTYPE x [<!ENTITY a 'b'>] ><a:urlset/>", "sitemap"),
 ])  # fmt: skip
 def test_a_list_is_known_by_its_first_element(raw: str, kind: str) -> None:
     started = time.monotonic()
@@ -594,7 +640,9 @@ def test_entities_of_a_feed_or_sitemap_bring_nothing_in(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_a_broken_feed_gives_what_can_be_read_or_one_line(raw: str) -> None:
     try:
-        assert all(entry.url for entry in feed_entries(raw.encode(), "https://stone.example/"))
+        assert all(
+            entry.url or entry.metadata["title"] for entry in feed_entries(raw.encode(), "https://stone.example/")
+        )
     except ArticleUnreadable as error:
         assert "\n" not in str(error)  # noqa: PT017
 
@@ -910,6 +958,21 @@ def test_what_a_feed_names_and_nobody_may_read_is_skipped_and_no_failure(index: 
         "the server says that it is gone",
         "not a format that can be read",
     ]
+
+
+def test_entries_that_name_no_page_are_told_and_are_no_failure(index: Index, site: Site) -> None:
+    """An episode that is only to be heard would make every sync fail for ever."""
+    site.put("/a", page(FIRST, SECOND))
+    sound = "<item><title>Episode &lt;b&gt;7&lt;/b&gt;</title><guid isPermaLink='false'>7</guid></item>"
+    url = site.put("/feed", rss(rss_item("/a"), sound, sound), ETag='"1"')
+    report = index.sync(url)
+    assert counts(report) == {"added": 1, "skipped": 2}
+    assert {(one.location, one.reason) for one in told(report, "skipped")} == {
+        ("Episode 7", "the feed names no page for it")
+    }
+    site.asked.clear()
+    assert counts(index.sync()) == {"unchanged": 1}
+    assert site.paths() == ["/feed"]
 
 
 def test_addresses_that_are_none_are_wrong_input(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import Draft, to_article
 from assistant.sources.feeds import Entry, kind_of
 from assistant.sources.files import PARSER_VERSION
-from assistant.sources.listing import Found, Listing, Unreadable, article_id
+from assistant.sources.listing import Found, Listing, Skipped, Unreadable, article_id
 from assistant.sources.web import LIST_BYTES, Response, Web, checked_url, sendable, unpacked
 
 SITEMAPS_LIMIT = 500
@@ -135,7 +135,7 @@ def _listing(source: Source, web: Web, response: Response) -> Listing:
         entries, whole = entries_apart(kind, response.body, response.url)
         # Not before it could be parsed: it would not be sent again.
         web.fresh[source.place] = _validator(response, _LIST, "")
-        return Listing(_items(entries, source, web), kind, complete=whole)
+        return Listing(_items(entries, source, web, kind), kind, complete=whole)
     return _all_sitemaps(source, web, response)
 
 
@@ -161,18 +161,27 @@ def _all_sitemaps(source: Source, web: Web, index: Response) -> Listing:
         else:
             entries += named
             complete = complete and whole
-    return Listing(_items(entries, source, web) + unread, "sitemap", complete)
+    return Listing(_items(entries, source, web, "sitemap") + unread, "sitemap", complete)
 
 
-def _items(entries: Sequence[Entry], source: Source, web: Web) -> list[Found]:
-    """Each page once, as its first entry says."""
+def _items(entries: Sequence[Entry], source: Source, web: Web, kind: str) -> list[Found]:
+    """Each page once, as its first entry says; and what names no page, as often as it comes."""
     found: dict[str, Found] = {}
-    for entry in entries:
+    for number, entry in enumerate(entries):
+        if not entry.url:
+            # An episode that is only to be heard is no failure.
+            found[f"{number} "] = Skipped(_shown(entry.metadata["title"]), f"the {kind} names no page for it")
+            continue
         try:
             url = checked_url(entry.url)
         except ArticleUnreadable as error:
-            shown = " ".join(clean(entry.url).split())[:500]
+            shown = _shown(entry.url)
             found.setdefault(shown, Unreadable(shown, str(error)))
         else:
             found.setdefault(url, PageItem(url, web, source.allow_private, entry.metadata, entry.stamp))
     return list(found.values())
+
+
+def _shown(text: str) -> str:
+    """As one line of a report."""
+    return " ".join(clean(text).split())[:500]

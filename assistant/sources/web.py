@@ -52,6 +52,10 @@ Resolve = Callable[[str, int], list[str]]
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+_FAILURES = 3
+"""In a row, after which a host is left: one page that gets no answer says nothing of the others."""
+
+
 class Unreachable(ArticleUnreadable):
     """Nobody answers at a host, or it asks to be left alone: the others of the host need not be tried."""
 
@@ -217,6 +221,8 @@ class Web:
         self._asked: dict[str, float] = {}
         self._resting: dict[str, str] = {}
         self._rests: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
+        """Requests without an answer, since the last that got one, by host."""
 
     def close(self) -> None:
         for pool in self._pools.values():
@@ -273,8 +279,7 @@ class Web:
                 body = _body(answer.iter_stream(), received.get("content-encoding", ""), limit)
                 response = Response(url, answer.status, received, body)
         except (httpcore.TimeoutException, httpcore.NetworkError) as error:
-            self._resting[host] = f"{host} does not answer ({str(error) or type(error).__name__})"
-            raise Unreachable(self._resting[host]) from error
+            raise self._unanswered(host, error) from error
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
             raise ArticleUnreadable(f"{host} does not answer as a web server does ({error})") from error
         except Unreachable as error:
@@ -282,11 +287,21 @@ class Web:
             raise
         finally:
             self._asked[host] = time.monotonic()
+        self._failures.pop(host, None)
         if response.status in (429, 503):
             self._resting[host] = f"{host} asks to be left alone for now (status {response.status})"
             self._rests[host] = _seconds(response.headers.get("retry-after", ""))
             raise Unreachable(self._resting[host])
         return response
+
+    def _unanswered(self, host: str, error: Exception) -> ArticleUnreadable:
+        """Of the page alone, or of its host if nobody is there, or has not answered several times in a row."""
+        reason = f"{host} does not answer ({str(error) or type(error).__name__})"
+        self._failures[host] = self._failures.get(host, 0) + 1
+        if isinstance(error, (httpcore.ConnectError, httpcore.ConnectTimeout)) or self._failures[host] >= _FAILURES:
+            self._resting[host] = reason
+            return Unreachable(reason)
+        return ArticleUnreadable(reason)
 
     def _pool(self, *, allow_private: bool) -> httpcore.ConnectionPool:
         if allow_private not in self._pools:
