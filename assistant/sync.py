@@ -89,6 +89,8 @@ Progress = Callable[[str, int, int], None]
 Named = str | os.PathLike[str] | Article | Document
 """What may be named as a source: a path, a pattern, an address, or an article itself."""
 
+_EMPTY = {"folder": "is empty", "glob": "fits no file", "export": "holds no row", "sitemap": "names no page"}
+"""What is said of a source that shows nothing, by kind."""
 _SAMPLES = 20
 _AT_A_TIME = 2_000_000
 """Characters that are read before they are embedded and stored: some 400 articles, of which a batch pads little."""
@@ -633,9 +635,13 @@ class _Run:
             return None
 
     def _not_empty(self, source: Source, listing: sources.Listing) -> sources.Listing:
-        """Raises SourceMissing for a folder that had articles and holds nothing now."""
-        if listing.kind == "folder" and not listing.found and len(self._catalog.known(source.key, self._current)) > 1:
-            raise SourceMissing(f"{source.place} is empty now")
+        """Raises SourceMissing for a source that had articles and shows nothing now."""
+        if listing.found or listing.unchanged or listing.kind not in _EMPTY:
+            return listing
+        if listing.complete and len(self._catalog.known(source.key, self._current)) > 1:
+            # Else it would be taken for unchanged the next time.
+            self._web.fresh.pop(source.place, None)
+            raise SourceMissing(f"{source.place} {_EMPTY[listing.kind]} now")
         return listing
 
     def _plan_missing(self, source: Source, error: SourceMissing, selection: _Selection, plan: _Plan) -> None:

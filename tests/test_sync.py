@@ -417,6 +417,42 @@ def test_a_folder_that_is_empty_all_at_once_keeps_its_articles(
     assert counts(assistant.sync([folder])) == {"unchanged": 2}
 
 
+@pytest.mark.parametrize(
+    ("name", "empty", "says"),
+    [
+        ("e.csv", "", "holds no row now"),
+        ("e.csv", "title,text\n", "holds no row now"),
+        ("e.json", "[]", "holds no row now"),
+        ("*.md", None, "fits no file now"),
+    ],
+)
+def test_an_export_or_pattern_that_is_empty_all_at_once_keeps_its_articles(
+    open_assistant: Callable[..., Assistant], tmp_path: Path, name: str, empty: str | None, says: str
+) -> None:
+    assistant = open_assistant()
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    rows = [{"title": f"News {each}", "text": f"The lamp {each} was lit in Vell."} for each in "ab"]
+    if empty is None:
+        for row in rows:
+            write_article(folder / f"{row['title']}.md", row["title"], "Post", "2024-01-01", row["text"])
+    elif name == "e.csv":
+        (folder / name).write_text("title,text\n" + "".join(f"{row['title']},{row['text']}\n" for row in rows))
+    else:
+        (folder / name).write_text(json.dumps(rows))
+    place = folder / name
+    assert counts(assistant.sync([place])) == {"added": 2}
+    if empty is None:
+        for path in folder.iterdir():
+            path.unlink()
+    else:
+        place.write_text(empty)
+    for rebuild in (False, True):
+        [failed] = outcomes(assistant.sync(rebuild=rebuild), "failed")
+        assert f"{place} {says}; its articles stay; to remove them type: assistant sync --forget" in failed.reason
+    assert {"News a", "News b"} <= {article.title for article in assistant.articles()}
+
+
 def sync_by_hand(folder: IndexFolder, corpus: Path, **options: Any) -> SyncReport:
     return synchronise(folder, WordEmbedder(), corpus=corpus, passage_words=90, overlap_words=25, **options)
 

@@ -880,6 +880,23 @@ def test_a_page_that_two_sitemaps_of_an_index_name_is_one_article(index: Index, 
     assert counts(index.sync()) == {"unchanged": 2}
 
 
+@pytest.mark.parametrize("empty", ["<urlset/>", "<sitemapindex/>"])
+def test_a_sitemap_that_is_empty_all_at_once_keeps_its_articles(index: Index, site: Site, empty: str) -> None:
+    site.put("/a", page(FIRST, SECOND))
+    site.put("/b", page(THIRD, SECOND))
+    whole = sitemap((f"{site.url}/a", "2024"), (f"{site.url}/b", "2024"))
+    url = site.put("/map", whole, ETag='"1"')
+    index.sync(url)
+    site.put("/map", empty, ETag='"2"')
+    for _ in range(2):
+        report = index.sync()
+        assert counts(report) == {"failed": 1}
+        assert "names no page now; its articles stay" in told(report, "failed")[0].reason
+    assert len(index.articles()) == 2
+    site.put("/map", whole, ETag='"1"')
+    assert counts(index.sync()) == {"unchanged": 2}
+
+
 @pytest.mark.parametrize("answer", ["down", "page", "error", "broken"])
 def test_a_feed_that_cannot_be_read_keeps_its_articles(index: Index, site: Site, answer: str) -> None:
     site.put("/a", page(FIRST, SECOND))
@@ -913,6 +930,57 @@ def test_an_article_in_two_sources_is_indexed_once(index: Index, site: Site) -> 
     assert f"already in {single}" in told(report, "skipped")[0].reason
     assert counts(index.sync()) == {"unchanged": 1, "skipped": 1}
     assert len(index.articles()) == 1
+
+
+def test_what_a_forgotten_source_held_comes_from_the_other_that_shows_it(index: Index, site: Site) -> None:
+    """Though the list of the other has not changed."""
+    site.put("/a", page(FIRST, SECOND))
+    site.put("/b", page(THIRD, SECOND))
+    first = site.put("/first", rss(rss_item("/a")), ETag='"1"')
+    second = site.put("/second", sitemap((f"{site.url}/a", "2024"), (f"{site.url}/b", "2024")), ETag='"2"')
+    index.sync(first)
+    assert counts(index.sync(second)) == {"added": 1, "skipped": 1}
+    assert counts(index.sync(forget=(first,))) == {"removed": 1, "added": 1, "unchanged": 1}
+    assert {article.location for article in index.articles()} == {f"{site.url}/a", f"{site.url}/b"}
+
+
+def test_what_leaves_one_source_comes_from_the_other_that_shows_it(index: Index, site: Site) -> None:
+    site.put("/a", page(FIRST, SECOND))
+    site.put("/b", page(THIRD, SECOND))
+    first = site.put("/first", sitemap((f"{site.url}/a", "2024"), (f"{site.url}/b", "2024")))
+    second = site.put("/second", rss(rss_item("/a")), ETag='"2"')
+    index.sync(first)
+    assert counts(index.sync(second)) == {"skipped": 1}
+    site.put("/first", sitemap((f"{site.url}/b", "2024")))
+    index.sync()
+    index.sync()
+    assert {article.location for article in index.articles()} == {f"{site.url}/a", f"{site.url}/b"}
+
+
+def test_a_page_of_which_a_sitemap_gives_no_day_is_asked_for_though_the_sitemap_has_not_changed(
+    index: Index, site: Site
+) -> None:
+    site.put("/a", page(FIRST, SECOND), ETag='"a"')
+    site.put("/b", page(THIRD, SECOND), ETag='"b1"')
+    url = site.put("/map", sitemap((f"{site.url}/a", ""), (f"{site.url}/b", "")), ETag='"1"')
+    index.sync(url)
+    site.put("/b", page(THIRD, FIRST), ETag='"b2"')
+    site.asked.clear()
+    assert counts(index.sync()) == {"changed": 1, "unchanged": 1}
+    assert {asked.path: asked.headers.get("if-none-match") for asked in site.asked if asked.path in ("/a", "/b")} == {
+        "/a": '"a"',
+        "/b": '"b1"',
+    }
+
+
+def test_a_sitemap_that_gives_every_day_and_has_not_changed_is_asked_for_alone(index: Index, site: Site) -> None:
+    site.put("/a", page(FIRST, SECOND))
+    url = site.put("/map", sitemap((f"{site.url}/a", "2024")), ETag='"1"')
+    index.sync(url)
+    site.asked.clear()
+    assert counts(index.sync()) == {"unchanged": 1}
+    assert site.asked[-1].headers.get("if-none-match") == '"1"'
+    assert site.paths() == ["/map"]
 
 
 def test_a_rebuild_asks_for_everything_again_and_keeps_what_cannot_be_had(index: Index, site: Site) -> None:
