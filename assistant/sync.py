@@ -595,6 +595,9 @@ class _Run:
     def _plan(self, selection: _Selection, notices: Sequence[Outcome]) -> _Plan:
         if not self._rebuild:
             self._web.validators |= self._catalog.validators()
+        if selection.forgotten:
+            # What a forgotten source held may stand in a list that has not changed.
+            self._web.forget_lists()
         plan = _Plan([*notices], [], set(selection.forgotten))
         for key in sorted(selection.forgotten):
             self._remove(key, self._catalog.known(key, self._current), plan)
@@ -681,6 +684,7 @@ class _Run:
             return
         first = len(plan.outcomes)
         unseen = _Unseen(known, listing)
+        lent = False
         for found in listing.found:
             if isinstance(found, sources.Unlisted):
                 plan.outcomes.append(
@@ -690,14 +694,16 @@ class _Run:
                 what = "skipped" if isinstance(found, sources.Skipped) else "failed"
                 plan.outcomes.append(Outcome(what, found.location, reason=found.reason, source=key))
             elif holder := held.by(found, source, selection):
+                lent = True
                 self._plan_duplicate(key, found, known.get(found.location), holder, selection, plan)
             else:
                 self._plan_item(key, found, known.get(found.location), unseen, held, plan)
             self._advance()
         if listing.complete:
             self._remove(key, unseen.left, plan)
-        if any(outcome.what == "failed" for outcome in plan.outcomes[first:]):
-            # Asked for again in full, although the list itself may not change until then.
+        if lent or any(outcome.what == "failed" for outcome in plan.outcomes[first:]):
+            # Asked for again in full, although the list itself may not change until then: what failed may be readable,
+            # and what another source holds may leave that one.
             self._web.fresh.pop(source.place, None)
         if not source.on_the_web and selection.holder(key, Path(source.place)):
             plan.forgotten.add(key)
@@ -869,9 +875,9 @@ class _Run:
         for key, source in selection.sources.items():
             if key in selection.read:
                 self._catalog.remember_source(plan.read.get(key, source))
-        self._catalog.add_validators(self._web.fresh)
         for key in plan.forgotten:
             self._catalog.forget_source(key)
+        self._catalog.add_validators(self._web.fresh)
 
     # -- 4 build, 5 verify -------------------------------------------------------------------------------------
 

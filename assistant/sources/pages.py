@@ -22,7 +22,8 @@ from assistant.sources.web import LIST_BYTES, Response, Web, checked_url, sendab
 SITEMAPS_LIMIT = 500
 _PLAIN = {"text/plain": ".txt", "text/markdown": ".md"}
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
-_LIST = f"{PARSER_VERSION}{LIST_DIGEST}"
+_LIST = f"{PARSER_VERSION}:2{LIST_DIGEST}"
+"""The first form was kept of lists that must be read again although they do not change."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,10 @@ def _listing(source: Source, web: Web, response: Response) -> Listing:
         return Listing([PageItem(source.place, web, source.allow_private, fetched=response)], "page")
     if kind != "sitemap index":
         entries, whole = entries_apart(kind, response.body, response.url)
-        # Not before it could be parsed: it would not be sent again.
-        web.fresh[source.place] = _validator(response, _LIST, "")
+        # Not before it could be parsed: it would not be sent again. Nor may it then hide the edit of a page of which it
+        # gives no day; a feed, which shows the newest only, cannot tell of most edits anyway.
+        if kind == "feed" or all(entry.stamp for entry in entries):
+            web.fresh[source.place] = _validator(response, _LIST, "")
         return Listing(_items(entries, source, web, kind), kind, complete=whole)
     return _all_sitemaps(source, web, response)
 

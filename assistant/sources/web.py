@@ -23,7 +23,7 @@ import httpcore
 
 from assistant import __version__
 from assistant.errors import ArticleSkipped, ArticleUnreadable
-from assistant.schema import Validator
+from assistant.schema import LIST_DIGEST, Validator
 
 AGENT = "article-assistant"
 SECONDS_LIMIT = 30.0
@@ -240,6 +240,11 @@ class Web:
             # Those that an earlier version stored may hold anything.
             headers = {"If-None-Match": sendable(validator.etag), "If-Modified-Since": sendable(validator.modified)}
         return self._follow(checked_url(url), headers, limit, allow_private=allow_private, obey=True)
+
+    def forget_lists(self) -> None:
+        """Feeds and sitemaps are sent whole again."""
+        pages = {url: each for url, each in self.validators.items() if not each.digest.endswith(LIST_DIGEST)}
+        self.validators = pages
 
     @property
     def rests(self) -> Mapping[str, float]:
