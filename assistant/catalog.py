@@ -275,8 +275,11 @@ class Catalog:
 
     def forget_source(self, key: str) -> None:
         self._db.execute("delete from sources where key = ?", (key,))
-        # Named again, a feed has to be read again although it has not changed.
-        self._db.execute("delete from validators where url = ?", (key,))
+        # Though they have not changed, feeds have to be read again: this one when it is named again, and others that
+        # show what it held.
+        self._db.execute(
+            "delete from validators where url = :key or digest like :list", {"key": key, "list": f"%{LIST_DIGEST}"}
+        )
 
     def validators(self) -> dict[str, Validator]:
         """What servers said of the versions that were fetched, by address."""

@@ -89,6 +89,8 @@ Progress = Callable[[str, int, int], None]
 Named = str | os.PathLike[str] | Article | Document
 """What may be named as a source: a path, a pattern, an address, or an article itself."""
 
+_EMPTY = {"folder": "is empty", "glob": "fits no file", "export": "holds no row", "sitemap": "names no page"}
+"""What is said of a source that shows nothing, by kind."""
 _SAMPLES = 20
 _AT_A_TIME = 2_000_000
 """Characters that are read before they are embedded and stored: some 400 articles, of which a batch pads little."""
@@ -471,6 +473,19 @@ class _Unseen:
         return self.left.pop(places.pop()) if places else None
 
 
+def _each_once(listing: sources.Listing) -> sources.Listing:
+    """Without the items that are shown again: two rows of one article, which Chroma refuses, would end every sync."""
+    shown: set[str] = set()
+    found: list[sources.Found] = []
+    for each in listing.found:
+        if not isinstance(each, (sources.Skipped, sources.Unreadable, sources.Unlisted)):
+            if each.location in shown:
+                continue
+            shown.add(each.location)
+        found.append(each)
+    return replace(listing, found=found)
+
+
 class _Held:
     """Which source holds a file, an address or an id, so that nothing is indexed twice."""
 
@@ -580,6 +595,9 @@ class _Run:
     def _plan(self, selection: _Selection, notices: Sequence[Outcome]) -> _Plan:
         if not self._rebuild:
             self._web.validators |= self._catalog.validators()
+        if selection.forgotten:
+            # What a forgotten source held may stand in a list that has not changed.
+            self._web.forget_lists()
         plan = _Plan([*notices], [], set(selection.forgotten))
         for key in sorted(selection.forgotten):
             self._remove(key, self._catalog.known(key, self._current), plan)
@@ -611,7 +629,7 @@ class _Run:
         try:
             if key == sources.GIVEN:
                 return sources.given_listing(selection.given)
-            return self._not_empty(source, sources.listing(source, self._web))
+            return self._not_empty(source, _each_once(sources.listing(source, self._web)))
         except SourceMissing as error:
             needed = key == CORPUS and selection.corpus_needed
             if needed or (not source.on_the_web and key not in selection.remembered):
@@ -620,9 +638,13 @@ class _Run:
             return None
 
     def _not_empty(self, source: Source, listing: sources.Listing) -> sources.Listing:
-        """Raises SourceMissing for a folder that had articles and holds nothing now."""
-        if listing.kind == "folder" and not listing.found and len(self._catalog.known(source.key, self._current)) > 1:
-            raise SourceMissing(f"{source.place} is empty now")
+        """Raises SourceMissing for a source that had articles and shows nothing now."""
+        if listing.found or listing.unchanged or listing.kind not in _EMPTY:
+            return listing
+        if listing.complete and len(self._catalog.known(source.key, self._current)) > 1:
+            # Else it would be taken for unchanged the next time.
+            self._web.fresh.pop(source.place, None)
+            raise SourceMissing(f"{source.place} {_EMPTY[listing.kind]} now")
         return listing
 
     def _plan_missing(self, source: Source, error: SourceMissing, selection: _Selection, plan: _Plan) -> None:
@@ -662,6 +684,7 @@ class _Run:
             return
         first = len(plan.outcomes)
         unseen = _Unseen(known, listing)
+        lent = False
         for found in listing.found:
             if isinstance(found, sources.Unlisted):
                 plan.outcomes.append(
@@ -671,14 +694,16 @@ class _Run:
                 what = "skipped" if isinstance(found, sources.Skipped) else "failed"
                 plan.outcomes.append(Outcome(what, found.location, reason=found.reason, source=key))
             elif holder := held.by(found, source, selection):
+                lent = True
                 self._plan_duplicate(key, found, known.get(found.location), holder, selection, plan)
             else:
                 self._plan_item(key, found, known.get(found.location), unseen, held, plan)
             self._advance()
         if listing.complete:
             self._remove(key, unseen.left, plan)
-        if any(outcome.what == "failed" for outcome in plan.outcomes[first:]):
-            # Asked for again in full, although the list itself may not change until then.
+        if lent or any(outcome.what == "failed" for outcome in plan.outcomes[first:]):
+            # Asked for again in full, although the list itself may not change until then: what failed may be readable,
+            # and what another source holds may leave that one.
             self._web.fresh.pop(source.place, None)
         if not source.on_the_web and selection.holder(key, Path(source.place)):
             plan.forgotten.add(key)
@@ -850,9 +875,9 @@ class _Run:
         for key, source in selection.sources.items():
             if key in selection.read:
                 self._catalog.remember_source(plan.read.get(key, source))
-        self._catalog.add_validators(self._web.fresh)
         for key in plan.forgotten:
             self._catalog.forget_source(key)
+        self._catalog.add_validators(self._web.fresh)
 
     # -- 4 build, 5 verify -------------------------------------------------------------------------------------
 

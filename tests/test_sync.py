@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from conftest import Built, WordEmbedder, write_article
 
-from assistant import Assistant, Settings, sync, vectors
+from assistant import Assistant, Settings, sources, sync, vectors
 from assistant.catalog import Catalog
 from assistant.errors import (
     IndexDamaged,
@@ -33,7 +33,8 @@ from assistant.errors import (
 )
 from assistant.generations import IndexFolder
 from assistant.reading import load_reader
-from assistant.schema import Article, Outcome, SyncReport
+from assistant.schema import Article, Outcome, Source, SyncReport
+from assistant.sources.web import Web
 from assistant.sync import State, synchronise
 from assistant.vectors import VectorIndex
 
@@ -357,6 +358,22 @@ def test_an_extra_source_is_remembered_and_keeps_its_articles_when_it_is_gone(
         assert "leans" in texts(assistant, "tower")
 
 
+def test_what_a_listing_shows_twice_is_one_article(
+    open_assistant: Callable[..., Assistant], extra: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever kind of source has the fault: two rows of one article would end every sync."""
+    listing = sources.listing
+
+    def twice(source: Source, web: Web) -> sources.Listing:
+        shown = listing(source, web)
+        return replace(shown, found=[*shown.found, *shown.found])
+
+    monkeypatch.setattr(sources, "listing", twice)
+    assistant = open_assistant()
+    assert counts(assistant.sync([extra])) == {"added": 1}
+    assert counts(assistant.sync([extra])) == {"unchanged": 1}
+
+
 def test_a_source_that_never_was_there_is_refused_and_not_remembered(
     open_assistant: Callable[..., Assistant], tmp_path: Path
 ) -> None:
@@ -398,6 +415,42 @@ def test_a_folder_that_is_empty_all_at_once_keeps_its_articles(
     folder.rmdir()
     aside.rename(folder)
     assert counts(assistant.sync([folder])) == {"unchanged": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "empty", "says"),
+    [
+        ("e.csv", "", "holds no row now"),
+        ("e.csv", "title,text\n", "holds no row now"),
+        ("e.json", "[]", "holds no row now"),
+        ("*.md", None, "fits no file now"),
+    ],
+)
+def test_an_export_or_pattern_that_is_empty_all_at_once_keeps_its_articles(
+    open_assistant: Callable[..., Assistant], tmp_path: Path, name: str, empty: str | None, says: str
+) -> None:
+    assistant = open_assistant()
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    rows = [{"title": f"News {each}", "text": f"The lamp {each} was lit in Vell."} for each in "ab"]
+    if empty is None:
+        for row in rows:
+            write_article(folder / f"{row['title']}.md", row["title"], "Post", "2024-01-01", row["text"])
+    elif name == "e.csv":
+        (folder / name).write_text("title,text\n" + "".join(f"{row['title']},{row['text']}\n" for row in rows))
+    else:
+        (folder / name).write_text(json.dumps(rows))
+    place = folder / name
+    assert counts(assistant.sync([place])) == {"added": 2}
+    if empty is None:
+        for path in folder.iterdir():
+            path.unlink()
+    else:
+        place.write_text(empty)
+    for rebuild in (False, True):
+        [failed] = outcomes(assistant.sync(rebuild=rebuild), "failed")
+        assert f"{place} {says}; its articles stay; to remove them type: assistant sync --forget" in failed.reason
+    assert {"News a", "News b"} <= {article.title for article in assistant.articles()}
 
 
 def sync_by_hand(folder: IndexFolder, corpus: Path, **options: Any) -> SyncReport:

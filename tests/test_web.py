@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import struct
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,7 +26,7 @@ from assistant.schema import Article, Outcome, Source, SyncReport
 from assistant.sources import named, web
 from assistant.sources.feeds import feed_entries, kind_of, sitemap_entries
 from assistant.sources.pages import PageItem, web_listing
-from assistant.sources.web import Web, checked_url, is_public
+from assistant.sources.web import Web, checked_url, is_public, unpacked
 from assistant.sync import synchronise
 
 FIRST = "The river bridge in Vell was opened on Friday by Mara Lind, who said it had cost twelve million crowns."
@@ -258,6 +260,15 @@ def test_redirects_are_followed_to_the_end_and_in_a_circle_they_end(fetcher: Web
     assert "more than 5 times" in refusal(fetcher, url, allow_private=True)
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_a_redirect_may_be_written_in_letters_of_any_language(fetcher: Web, site: Site, charset: str) -> None:
+    place = "/art\u00edculo?a=\u00f1"
+    site.put("/art%C3%ADculo?a=%C3%B1", page(FIRST))
+    # The server writes its headers in latin-1.
+    url = site.send("/a", 302, Location=place.encode(charset).decode("latin-1"))
+    assert get(fetcher, url).status == 200
+
+
 # -- limits ------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +287,34 @@ def test_a_compressed_page_is_read_and_a_broken_or_unknown_one_refused(fetcher: 
     assert get(fetcher, site.put("/", gzip.compress(b"words"), Content_Encoding="gzip")).body == b"words"
     for body, encoding in ((b"no gzip", "gzip"), (zlib.compress(b"x"), "br")):
         assert refusal(fetcher, site.put("/x", body, Content_Encoding=encoding), allow_private=True)
+
+
+def test_all_members_of_a_gzip_body_are_read_and_one_that_is_cut_off_is_refused(fetcher: Web, site: Site) -> None:
+    first, second = gzip.compress(b"words "), gzip.compress(b"x" * 200_000)
+    whole = {
+        first + second: b"words " + b"x" * 200_000,
+        first + bytes(100): b"words ",
+        first + b"junk": b"words ",
+        b"": b"",
+    }
+    for body, words in whole.items():
+        assert get(fetcher, site.put("/a", body, Content_Encoding="gzip")).body == words
+        assert unpacked(body, 2**20) == words
+    for cut in (first[:-1], first[:12], first + second[:-9]):
+        assert "cut off" in refusal(fetcher, site.put("/b", cut, Content_Encoding="gzip"), allow_private=True)
+        with pytest.raises(ArticleUnreadable, match="cut off"):
+            unpacked(cut, 2**20)
+
+
+def test_members_of_a_gzip_body_stay_within_the_limit_together(fetcher: Web, site: Site) -> None:
+    member, empty = gzip.compress(bytes(600_000), 9), gzip.compress(b"")
+    for raw in (member * 2, empty * (2**20 // len(empty) + 1)):
+        started = time.monotonic()
+        with pytest.raises(ArticleUnreadable, match="larger than 1 MiB"):
+            unpacked(raw, 2**20)
+        url = site.put("/a", raw, Content_Encoding="gzip")
+        assert refusal(fetcher, url, limit=2**20, allow_private=True) == "larger than 1 MiB"
+        assert time.monotonic() - started < 10
 
 
 def drip(handler: BaseHTTPRequestHandler) -> None:
@@ -308,6 +347,35 @@ def test_a_server_that_answers_too_slowly_is_left(
     started = time.monotonic()
     assert refusal(fetcher, site.url + "/slow", allow_private=True)
     assert time.monotonic() - started < 6
+
+
+def hang_up(handler: BaseHTTPRequestHandler) -> None:
+    """With a reset: nothing was read, and the close does not linger."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+    handler.wfile.close = handler.rfile.close = lambda: None  # type: ignore[method-assign]
+
+
+def test_a_page_that_gets_no_answer_does_not_cost_the_others_of_its_host(
+    fetcher: Web, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "SILENCE_LIMIT", 0.3)
+    site.pages["/silent"], site.pages["/reset"] = silent, hang_up
+    good = site.put("/a", page(FIRST))
+    for bad in ("/silent", "/reset", "/silent", "/reset"):
+        assert "does not answer" in refusal(fetcher, site.url + bad, allow_private=True)
+        assert get(fetcher, good).status == 200
+
+
+def test_a_host_that_gives_no_answer_three_times_in_a_row_is_left(
+    fetcher: Web, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "SILENCE_LIMIT", 0.3)
+    site.put("/robots.txt", "", "text/plain")
+    for name in "abcd":
+        site.pages[f"/{name}"] = silent
+        assert "does not answer" in refusal(fetcher, f"{site.url}/{name}", allow_private=True)
+    assert site.paths() == ["/a", "/b", "/c"]
 
 
 @pytest.mark.parametrize("answer", [b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"y" * 300_000, b""])
@@ -351,6 +419,11 @@ def test_robots_txt_is_asked_first_and_obeyed(fetcher: Web, site: Site) -> None:
 
 def test_robots_txt_may_name_us(fetcher: Web, site: Site) -> None:
     site.put("/robots.txt", "User-agent: article-assistant\nDisallow: /\n\nUser-agent: *\nAllow: /\n", "text/plain")
+    assert "robots.txt" in refusal(fetcher, site.put("/a", page(FIRST)), allow_private=True)
+
+
+def test_robots_txt_may_begin_with_a_byte_order_mark(fetcher: Web, site: Site) -> None:
+    site.put("/robots.txt", "\ufeffUser-agent: *\nDisallow: /\n", "text/plain")
     assert "robots.txt" in refusal(fetcher, site.put("/a", page(FIRST)), allow_private=True)
 
 
@@ -518,10 +591,25 @@ def test_an_entry_of_a_feed_says_what_it_says() -> None:
     assert two.metadata["published"] == "2024-03-01T10:00:00Z"
 
 
+@pytest.mark.parametrize(("link", "place"), [
+    ("<guid>https://stone.example/a</guid>", "https://stone.example/a"), ("<guid isPermaLink='true'>https://stone.example/a</guid>", "https://stone.example/a"),
+    ("<link>/b</link><guid>episode-7</guid>", "https://stone.example/b"), ("<guid>episode-7</guid>", ""), ("<guid isPermaLink='true'>tag:7</guid>", ""),
+    ("<guid isPermaLink='false'>https://stone.example/a</guid>", ""), ("<enclosure url='https://stone.example/a.mp3' type='audio/mpeg' length='9'/>", ""), ("<link/>", ""),
+])  # fmt: skip
+def test_an_entry_leads_to_its_link_or_to_the_address_that_names_it(link: str, place: str) -> None:
+    raw = rss(f"<item><title>Episode 7</title>{link}</item>").encode()
+    assert [(one.url, one.metadata["title"]) for one in feed_entries(raw, "https://stone.example/feed")] == [
+        (place, "Episode 7")
+    ]
+
+
 @pytest.mark.parametrize(("raw", "kind"), [
     (rss(), "feed"), (atom(), "feed"), ("<rdf:RDF xmlns:rdf='x'/>", "feed"), (sitemap(), "sitemap"), ("<sitemapindex/>", "sitemap index"),
     ("\ufeff<?xml version='1.0'?>\n<!-- a --><!DOCTYPE rss [<!ENTITY a 'b'>]>\n<rss/>", "feed"), (page(FIRST), ""), ("", ""), ("<!DOCTYPE html><html>", ""),
     ("words", ""), ("<" * 1000, ""), ("<!--" * 30_000, ""), ("<?" * 50_000, ""),
+    ("<!---->" * 14_000 + "x", ""), ("<!---->\n" * 10_000 + "<rss/>", "feed"), ("<?a?>" * 19_000 + "x", ""), ("<!DOCTYPE a>" * 8_000, ""),
+    ("<!DOCTYPE a [ ]" * 6_000, ""), ("<!DOCTYPE a " + " " * 90_000, ""), ("<!DOCTYPE a [" + "]  " * 30_000, ""), (" " * 99_000, ""),
+    ("<" + "a" * 99_000, ""), ("<!DOCTYPE rss SYSTEM 'x'><rss/>", "feed"), ("<!-- a --><?b?><!DOCTYPE x [<!ENTITY a 'b'>] ><a:urlset/>", "sitemap"),
 ])  # fmt: skip
 def test_a_list_is_known_by_its_first_element(raw: str, kind: str) -> None:
     started = time.monotonic()
@@ -552,7 +640,9 @@ def test_entities_of_a_feed_or_sitemap_bring_nothing_in(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_a_broken_feed_gives_what_can_be_read_or_one_line(raw: str) -> None:
     try:
-        assert all(entry.url for entry in feed_entries(raw.encode(), "https://stone.example/"))
+        assert all(
+            entry.url or entry.metadata["title"] for entry in feed_entries(raw.encode(), "https://stone.example/")
+        )
     except ArticleUnreadable as error:
         assert "\n" not in str(error)  # noqa: PT017
 
@@ -574,6 +664,10 @@ def test_an_address_is_what_it_turns_out_to_be(fetcher: Web, site: Site) -> None
     assert listed(fetcher, recent)[1] is False
     index = f"<sitemapindex><sitemap><loc>{whole}</loc></sitemap><sitemap><loc>{packed}</loc></sitemap></sitemapindex>"
     assert listed(fetcher, site.put("/index", index)) == ("sitemap", True, [site.url + "/a", site.url + "/b"])
+    twice = index.replace(
+        packed, f"{whole}</loc></sitemap><sitemap><loc>{site.put('/map2', sitemap((site.url + '/a', '2025')))}"
+    )
+    assert listed(fetcher, site.put("/i1", twice)) == ("sitemap", True, [site.url + "/a"])
     broken = f"<sitemapindex><sitemap><loc>{whole}</loc></sitemap><sitemap><loc>/gone</loc></sitemap></sitemapindex>"
     assert listed(fetcher, site.put("/i2", broken)) == ("sitemap", False, [site.url + "/a", site.url + "/gone"])
 
@@ -637,6 +731,30 @@ def test_a_page_that_has_not_changed_is_not_sent_again(index: Index, site: Site)
     assert counts(index.sync()) == {"changed": 1}
     assert THIRD in index.articles()[0].text
     assert index.sources()[url].kind == "page"
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "stored by an earlier version"])
+def test_an_odd_header_is_not_sent_back_and_ends_no_sync(
+    index: Index, site: Site, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    odd = {"ETag": '"\xe9"', "Last-Modified": "Fr, 01 M\xe4r 2024 10:00:00 GMT"}
+    site.put("/a", page(FIRST, SECOND), **odd)
+    url = site.put("/feed", rss(rss_item("/a")), **odd)
+    index.sync(url)
+    if kept:
+        catalog = Catalog(index.folder.catalog)
+        validators = {
+            place: replace(each, etag=odd["ETag"], modified=odd["Last-Modified"])
+            for place, each in catalog.validators().items()
+        }
+        assert validators
+        with catalog.transaction():
+            catalog.add_validators(validators)
+        catalog.close()
+    site.asked.clear()
+    assert counts(index.sync()) == {"unchanged": 1}
+    assert site.paths() == ["/feed", "/a"]
+    assert not any("if-none-match" in asked.headers for asked in site.asked)
 
 
 def test_a_page_whose_bytes_differ_each_time_is_unchanged_while_its_article_is(index: Index, site: Site) -> None:
@@ -749,6 +867,36 @@ def test_what_a_whole_sitemap_does_not_name_any_longer_leaves(index: Index, site
     assert counts(index.sync()) == {"removed": 1, "unchanged": 1}
 
 
+def test_a_page_that_two_sitemaps_of_an_index_name_is_one_article(index: Index, site: Site) -> None:
+    site.put("/a", page(FIRST, SECOND))
+    site.put("/b", page(THIRD, SECOND))
+    entry = (f"{site.url}/a", "2024")
+    site.put("/one", sitemap(entry))
+    site.put("/two", sitemap(entry, (f"{site.url}/b", "2024")))
+    maps = "".join(f"<sitemap><loc>/{name}</loc></sitemap>" for name in ("one", "two", "one"))
+    url = site.put("/maps", f"<sitemapindex>{maps}</sitemapindex>")
+    assert counts(index.sync(url)) == {"added": 2}
+    assert site.paths() == ["/maps", "/one", "/two", "/a", "/b"]
+    assert counts(index.sync()) == {"unchanged": 2}
+
+
+@pytest.mark.parametrize("empty", ["<urlset/>", "<sitemapindex/>"])
+def test_a_sitemap_that_is_empty_all_at_once_keeps_its_articles(index: Index, site: Site, empty: str) -> None:
+    site.put("/a", page(FIRST, SECOND))
+    site.put("/b", page(THIRD, SECOND))
+    whole = sitemap((f"{site.url}/a", "2024"), (f"{site.url}/b", "2024"))
+    url = site.put("/map", whole, ETag='"1"')
+    index.sync(url)
+    site.put("/map", empty, ETag='"2"')
+    for _ in range(2):
+        report = index.sync()
+        assert counts(report) == {"failed": 1}
+        assert "names no page now; its articles stay" in told(report, "failed")[0].reason
+    assert len(index.articles()) == 2
+    site.put("/map", whole, ETag='"1"')
+    assert counts(index.sync()) == {"unchanged": 2}
+
+
 @pytest.mark.parametrize("answer", ["down", "page", "error", "broken"])
 def test_a_feed_that_cannot_be_read_keeps_its_articles(index: Index, site: Site, answer: str) -> None:
     site.put("/a", page(FIRST, SECOND))
@@ -782,6 +930,57 @@ def test_an_article_in_two_sources_is_indexed_once(index: Index, site: Site) -> 
     assert f"already in {single}" in told(report, "skipped")[0].reason
     assert counts(index.sync()) == {"unchanged": 1, "skipped": 1}
     assert len(index.articles()) == 1
+
+
+def test_what_a_forgotten_source_held_comes_from_the_other_that_shows_it(index: Index, site: Site) -> None:
+    """Though the list of the other has not changed."""
+    site.put("/a", page(FIRST, SECOND))
+    site.put("/b", page(THIRD, SECOND))
+    first = site.put("/first", rss(rss_item("/a")), ETag='"1"')
+    second = site.put("/second", sitemap((f"{site.url}/a", "2024"), (f"{site.url}/b", "2024")), ETag='"2"')
+    index.sync(first)
+    assert counts(index.sync(second)) == {"added": 1, "skipped": 1}
+    assert counts(index.sync(forget=(first,))) == {"removed": 1, "added": 1, "unchanged": 1}
+    assert {article.location for article in index.articles()} == {f"{site.url}/a", f"{site.url}/b"}
+
+
+def test_what_leaves_one_source_comes_from_the_other_that_shows_it(index: Index, site: Site) -> None:
+    site.put("/a", page(FIRST, SECOND))
+    site.put("/b", page(THIRD, SECOND))
+    first = site.put("/first", sitemap((f"{site.url}/a", "2024"), (f"{site.url}/b", "2024")))
+    second = site.put("/second", rss(rss_item("/a")), ETag='"2"')
+    index.sync(first)
+    assert counts(index.sync(second)) == {"skipped": 1}
+    site.put("/first", sitemap((f"{site.url}/b", "2024")))
+    index.sync()
+    index.sync()
+    assert {article.location for article in index.articles()} == {f"{site.url}/a", f"{site.url}/b"}
+
+
+def test_a_page_of_which_a_sitemap_gives_no_day_is_asked_for_though_the_sitemap_has_not_changed(
+    index: Index, site: Site
+) -> None:
+    site.put("/a", page(FIRST, SECOND), ETag='"a"')
+    site.put("/b", page(THIRD, SECOND), ETag='"b1"')
+    url = site.put("/map", sitemap((f"{site.url}/a", ""), (f"{site.url}/b", "")), ETag='"1"')
+    index.sync(url)
+    site.put("/b", page(THIRD, FIRST), ETag='"b2"')
+    site.asked.clear()
+    assert counts(index.sync()) == {"changed": 1, "unchanged": 1}
+    assert {asked.path: asked.headers.get("if-none-match") for asked in site.asked if asked.path in ("/a", "/b")} == {
+        "/a": '"a"',
+        "/b": '"b1"',
+    }
+
+
+def test_a_sitemap_that_gives_every_day_and_has_not_changed_is_asked_for_alone(index: Index, site: Site) -> None:
+    site.put("/a", page(FIRST, SECOND))
+    url = site.put("/map", sitemap((f"{site.url}/a", "2024")), ETag='"1"')
+    index.sync(url)
+    site.asked.clear()
+    assert counts(index.sync()) == {"unchanged": 1}
+    assert site.asked[-1].headers.get("if-none-match") == '"1"'
+    assert site.paths() == ["/map"]
 
 
 def test_a_rebuild_asks_for_everything_again_and_keeps_what_cannot_be_had(index: Index, site: Site) -> None:
@@ -827,6 +1026,21 @@ def test_what_a_feed_names_and_nobody_may_read_is_skipped_and_no_failure(index: 
         "the server says that it is gone",
         "not a format that can be read",
     ]
+
+
+def test_entries_that_name_no_page_are_told_and_are_no_failure(index: Index, site: Site) -> None:
+    """An episode that is only to be heard would make every sync fail for ever."""
+    site.put("/a", page(FIRST, SECOND))
+    sound = "<item><title>Episode &lt;b&gt;7&lt;/b&gt;</title><guid isPermaLink='false'>7</guid></item>"
+    url = site.put("/feed", rss(rss_item("/a"), sound, sound), ETag='"1"')
+    report = index.sync(url)
+    assert counts(report) == {"added": 1, "skipped": 2}
+    assert {(one.location, one.reason) for one in told(report, "skipped")} == {
+        ("Episode 7", "the feed names no page for it")
+    }
+    site.asked.clear()
+    assert counts(index.sync()) == {"unchanged": 1}
+    assert site.paths() == ["/feed"]
 
 
 def test_addresses_that_are_none_are_wrong_input(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from assistant.sources.apart import end as end_parsing
 from assistant.sources.export import parse_mapping, rows
 from assistant.sources.files import EXPORTS, FileItem, check_there, expanded, glob_root, globbed, items, parse
 from assistant.sources.given import GIVEN, Document, given_listing
-from assistant.sources.listing import Item, Listing, Skipped, Unlisted, Unreadable
+from assistant.sources.listing import Found, Item, Listing, Skipped, Unlisted, Unreadable
 
 if TYPE_CHECKING:
     from assistant.sources.web import Web
@@ -29,6 +29,7 @@ __all__ = [
     "GIVEN",
     "Document",
     "FileItem",
+    "Found",
     "Item",
     "Listing",
     "Skipped",

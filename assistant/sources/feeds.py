@@ -16,16 +16,19 @@ from assistant.sources.xml import parse_xml
 _COMPLAINTS = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 ENTRIES_LIMIT = 50_000
 """That of the sitemap protocol."""
-_ROOT = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^>\[]*(?:\[.*?\])?\s*>\s*)*<(?:\w+:)?(\w+)",
-    re.DOTALL,
-)
+# Each part of the prologue ends at its first end (?>) and is not given back (+): tried otherwise, a row of comments
+# takes a time that doubles with each.
+_PROLOGUE = rb"(?>(?><\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*+(?:\[.*?\]\s*+)?>)\s*+)*+"
+_ROOT = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*+" + _PROLOGUE + rb"<(?:\w+:)?(\w+)", re.DOTALL)
 _KINDS = {b"rss": "feed", b"feed": "feed", b"rdf": "feed", b"urlset": "sitemap", b"sitemapindex": "sitemap index"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """`metadata` is under Article's field names, as found; `stamp` changes when the list says that the page did."""
+    """`url` is "" if it names no page; `metadata` is under Article's field names, as found.
+
+    `stamp` changes when the list says that the page did.
+    """
 
     url: str
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -50,7 +53,7 @@ def feed_entries(raw: bytes, url: str) -> list[Entry]:
         raise ArticleUnreadable("not a feed that can be read: damaged") from error
     if found.bozo and not entries:
         raise ArticleUnreadable("not a feed that can be read: damaged or cut off")
-    return [entry for entry in entries if entry.url]
+    return [entry for entry in entries if entry.url or entry.metadata["title"]]
 
 
 def _entry(entry: Any, feed: Any, url: str) -> Entry:
@@ -65,6 +68,9 @@ def _entry(entry: Any, feed: Any, url: str) -> Entry:
         "language": feed.get("language"),
     }
     place = entry.get("link") or ""
+    if entry.get("guidislink") and not place.lower().startswith(("http://", "https://")):
+        # A name that does not say that it is no address, as most do not.
+        place = ""
     return Entry(place and _joined(url, place), metadata, str(updated or ""))
 
 

@@ -16,13 +16,14 @@ from assistant.sources.cleaning import clean, decode
 from assistant.sources.draft import Draft, to_article
 from assistant.sources.feeds import Entry, kind_of
 from assistant.sources.files import PARSER_VERSION
-from assistant.sources.listing import Found, Listing, Unreadable, article_id
-from assistant.sources.web import LIST_BYTES, Response, Web, checked_url, unpacked
+from assistant.sources.listing import Found, Listing, Skipped, Unreadable, article_id
+from assistant.sources.web import LIST_BYTES, Response, Web, checked_url, sendable, unpacked
 
 SITEMAPS_LIMIT = 500
 _PLAIN = {"text/plain": ".txt", "text/markdown": ".md"}
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
-_LIST = f"{PARSER_VERSION}{LIST_DIGEST}"
+_LIST = f"{PARSER_VERSION}:2{LIST_DIGEST}"
+"""The first form was kept of lists that must be read again although they do not change."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class PageItem:
 
 def _validator(response: Response, digest: str, stamp: str) -> Validator:
     headers = response.headers
-    return Validator(headers.get("etag", ""), headers.get("last-modified", ""), digest, stamp)
+    return Validator(sendable(headers.get("etag", "")), sendable(headers.get("last-modified", "")), digest, stamp)
 
 
 def _digest(article: Article) -> str:
@@ -133,19 +134,22 @@ def _listing(source: Source, web: Web, response: Response) -> Listing:
         return Listing([PageItem(source.place, web, source.allow_private, fetched=response)], "page")
     if kind != "sitemap index":
         entries, whole = entries_apart(kind, response.body, response.url)
-        # Not before it could be parsed: it would not be sent again.
-        web.fresh[source.place] = _validator(response, _LIST, "")
-        return Listing(_items(entries, source, web), kind, complete=whole)
+        # Not before it could be parsed: it would not be sent again. Nor may it then hide the edit of a page of which it
+        # gives no day; a feed, which shows the newest only, cannot tell of most edits anyway.
+        if kind == "feed" or all(entry.stamp for entry in entries):
+            web.fresh[source.place] = _validator(response, _LIST, "")
+        return Listing(_items(entries, source, web, kind), kind, complete=whole)
     return _all_sitemaps(source, web, response)
 
 
 def _all_sitemaps(source: Source, web: Web, index: Response) -> Listing:
-    """Of an index: it is complete if each sitemap could be read and is.
+    """Of an index: it is complete if each sitemap could be read and is. A page of several is as the first says.
 
     It is sent whole each time: one of them may change while the index does not.
     """
-    places = sitemaps_apart(index.body, index.url)
-    found: list[Found] = []
+    places = list(dict.fromkeys(sitemaps_apart(index.body, index.url)))
+    entries: list[Entry] = []
+    unread: list[Found] = []
     complete = len(places) <= SITEMAPS_LIMIT
     for place in places[:SITEMAPS_LIMIT]:
         try:
@@ -153,25 +157,34 @@ def _all_sitemaps(source: Source, web: Web, index: Response) -> Listing:
             body = unpacked(response.body, LIST_BYTES)
             if kind_of(body) == "sitemap index":
                 raise ArticleUnreadable("an index within an index of sitemaps; name it by itself")  # noqa: TRY301
-            entries, whole = entries_apart("sitemap", body, response.url)
+            named, whole = entries_apart("sitemap", body, response.url)
         except ArticleUnreadable as error:
-            found.append(Unreadable(place, str(error)))
+            unread.append(Unreadable(place, str(error)))
             complete = False
         else:
-            found += _items(entries, source, web)
+            entries += named
             complete = complete and whole
-    return Listing(found, "sitemap", complete)
+    return Listing(_items(entries, source, web, "sitemap") + unread, "sitemap", complete)
 
 
-def _items(entries: Sequence[Entry], source: Source, web: Web) -> list[Found]:
-    """Each page once, as its first entry says."""
+def _items(entries: Sequence[Entry], source: Source, web: Web, kind: str) -> list[Found]:
+    """Each page once, as its first entry says; and what names no page, as often as it comes."""
     found: dict[str, Found] = {}
-    for entry in entries:
+    for number, entry in enumerate(entries):
+        if not entry.url:
+            # An episode that is only to be heard is no failure.
+            found[f"{number} "] = Skipped(_shown(entry.metadata["title"]), f"the {kind} names no page for it")
+            continue
         try:
             url = checked_url(entry.url)
         except ArticleUnreadable as error:
-            shown = " ".join(clean(entry.url).split())[:500]
+            shown = _shown(entry.url)
             found.setdefault(shown, Unreadable(shown, str(error)))
         else:
             found.setdefault(url, PageItem(url, web, source.allow_private, entry.metadata, entry.stamp))
     return list(found.values())
+
+
+def _shown(text: str) -> str:
+    """As one line of a report."""
+    return " ".join(clean(text).split())[:500]

@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,7 +23,7 @@ import httpcore
 
 from assistant import __version__
 from assistant.errors import ArticleSkipped, ArticleUnreadable
-from assistant.schema import Validator
+from assistant.schema import LIST_DIGEST, Validator
 
 AGENT = "article-assistant"
 SECONDS_LIMIT = 30.0
@@ -42,10 +42,18 @@ LONGEST_REST = 24 * 60 * 60.0
 _ROBOTS_BYTES = 512 * 1024
 _FROM_A_LIST = ("utm_", "fbclid", "gclid", "mc_cid", "mc_eid")
 """Parameters that say where a reader came from: the page is the same without them."""
+_GZIP = b"\x1f\x8b"
+_PIECE = 4_096
+"""Bytes of gzip that are taken at a time: each of its members costs a copy of the rest of them."""
+_UNPACKED_AT_ONCE = 2**20
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Resolve = Callable[[str, int], list[str]]
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+_FAILURES = 3
+"""In a row, after which a host is left: one page that gets no answer says nothing of the others."""
 
 
 class Unreachable(ArticleUnreadable):
@@ -106,6 +114,11 @@ def is_public(address: str) -> bool:
         if ip.ipv4_mapped:
             return True
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def sendable(header: str) -> str:
+    """A header's value if it can be sent back as it came, else ""."""
+    return header if header.isascii() and header.isprintable() else ""
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -208,6 +221,8 @@ class Web:
         self._asked: dict[str, float] = {}
         self._resting: dict[str, str] = {}
         self._rests: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
+        """Requests without an answer, since the last that got one, by host."""
 
     def close(self) -> None:
         for pool in self._pools.values():
@@ -222,8 +237,14 @@ class Web:
         """
         headers = {}
         if validator:
-            headers = {"If-None-Match": validator.etag, "If-Modified-Since": validator.modified}
+            # Those that an earlier version stored may hold anything.
+            headers = {"If-None-Match": sendable(validator.etag), "If-Modified-Since": sendable(validator.modified)}
         return self._follow(checked_url(url), headers, limit, allow_private=allow_private, obey=True)
+
+    def forget_lists(self) -> None:
+        """Feeds and sitemaps are sent whole again."""
+        pages = {url: each for url, each in self.validators.items() if not each.digest.endswith(LIST_DIGEST)}
+        self.validators = pages
 
     @property
     def rests(self) -> Mapping[str, float]:
@@ -259,12 +280,11 @@ class Web:
         }
         try:
             with self._pool(allow_private=allow_private).stream("GET", url, headers=sent) as answer:
-                received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
+                received = {name.decode("latin-1").lower(): _header(value) for name, value in answer.headers}
                 body = _body(answer.iter_stream(), received.get("content-encoding", ""), limit)
                 response = Response(url, answer.status, received, body)
         except (httpcore.TimeoutException, httpcore.NetworkError) as error:
-            self._resting[host] = f"{host} does not answer ({str(error) or type(error).__name__})"
-            raise Unreachable(self._resting[host]) from error
+            raise self._unanswered(host, error) from error
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
             raise ArticleUnreadable(f"{host} does not answer as a web server does ({error})") from error
         except Unreachable as error:
@@ -272,11 +292,21 @@ class Web:
             raise
         finally:
             self._asked[host] = time.monotonic()
+        self._failures.pop(host, None)
         if response.status in (429, 503):
             self._resting[host] = f"{host} asks to be left alone for now (status {response.status})"
             self._rests[host] = _seconds(response.headers.get("retry-after", ""))
             raise Unreachable(self._resting[host])
         return response
+
+    def _unanswered(self, host: str, error: Exception) -> ArticleUnreadable:
+        """Of the page alone, or of its host if nobody is there, or has not answered several times in a row."""
+        reason = f"{host} does not answer ({str(error) or type(error).__name__})"
+        self._failures[host] = self._failures.get(host, 0) + 1
+        if isinstance(error, (httpcore.ConnectError, httpcore.ConnectTimeout)) or self._failures[host] >= _FAILURES:
+            self._resting[host] = reason
+            return Unreachable(reason)
+        return ArticleUnreadable(reason)
 
     def _pool(self, *, allow_private: bool) -> httpcore.ConnectionPool:
         if allow_private not in self._pools:
@@ -314,7 +344,15 @@ class Web:
             raise ArticleUnreadable(f"its robots.txt cannot be read: {error}") from error
         if response.status >= 500:
             raise Unreachable(f"the robots.txt of {origin} cannot be read (status {response.status})")
-        return Protego.parse(response.body.decode("utf-8", "replace") if response.status < 400 else "")
+        return Protego.parse(response.body.decode("utf-8-sig", "replace") if response.status < 400 else "")
+
+
+def _header(raw: bytes) -> str:
+    """What lies outside ASCII is UTF-8 on most servers, and Latin-1 by the older standard."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _seconds(retry_after: str) -> float:
@@ -332,23 +370,48 @@ def _seconds(retry_after: str) -> float:
 
 
 def _body(blocks: Iterable[bytes], encoding: str, limit: int) -> bytes:
-    """All blocks, decompressed as they come. Raises ArticleUnreadable beyond the limit."""
+    """All blocks, decompressed as they come. Raises ArticleUnreadable beyond the limit, and if it is cut off."""
     if encoding.lower() not in ("", "identity", "gzip", "x-gzip"):
         raise ArticleUnreadable(f"sent in an encoding that was not asked for ({encoding[:20]})")
-    unpack = zlib.decompressobj(wbits=31) if encoding.lower() in ("gzip", "x-gzip") else None
-    parts, size = [], 0
+    parts = _within(blocks, limit)
+    if encoding.lower() in ("gzip", "x-gzip"):
+        parts = _within(_members(parts), limit)
+    return b"".join(parts)
+
+
+def _within(blocks: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    size = 0
     for block in blocks:
-        try:
-            part = unpack.decompress(block, limit + 1 - size) if unpack else block
-        except zlib.error as error:
-            raise ArticleUnreadable("sent as gzip, which it is not") from error
-        size += len(part)
+        size += len(block)
         if size > limit:
             raise ArticleUnreadable(f"larger than {limit / 2**20:g} MiB")
-        parts.append(part)
-    return b"".join(parts)
+        yield block
+
+
+def _members(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """What the members of a gzip file hold, one after the other (RFC 1952, 2.2); nothing, of no bytes.
+
+    What follows a whole member and begins none is padding. Raises ArticleUnreadable if the last one is cut off.
+    """
+    member, left, begun = zlib.decompressobj(wbits=31), b"", False
+    for piece in (block[i : i + _PIECE] for block in blocks for i in range(0, len(block), _PIECE)):
+        left, begun = left + piece, True
+        while left:
+            if member.eof:
+                if not left.startswith(_GZIP[: len(left)]):
+                    return
+                if len(left) < len(_GZIP):
+                    break
+                member = zlib.decompressobj(wbits=31)
+            try:
+                yield member.decompress(left, _UNPACKED_AT_ONCE)
+            except zlib.error as error:
+                raise ArticleUnreadable("sent as gzip, which it is not") from error
+            left = member.unused_data if member.eof else member.unconsumed_tail
+    if begun and not member.eof:
+        raise ArticleUnreadable("sent as gzip, and cut off")
 
 
 def unpacked(raw: bytes, limit: int) -> bytes:
     """What a .gz file holds; any other bytes as they are. Raises ArticleUnreadable."""
-    return _body([raw], "gzip" if raw.startswith(b"\x1f\x8b") else "", limit)
+    return _body([raw], "gzip" if raw.startswith(_GZIP) else "", limit)
