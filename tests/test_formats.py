@@ -419,6 +419,37 @@ def test_a_page_nested_ten_thousand_deep_is_read_or_refused_in_seconds(tag: str)
     assert time.perf_counter() - started < 30
 
 
+def unclosed(levels: int) -> str:
+    """As editors of old wrote pages: a tag with each paragraph that nothing ends."""
+    return f"<p>{FIRST}{'<font>' * levels}</p><p>{SECOND}</p>"
+
+
+@pytest.mark.parametrize("levels", [300, 1_500])
+@pytest.mark.parametrize("name", ["a.html", "a.eml", "a.epub", "a.mhtml"])
+def test_no_words_are_lost_behind_tags_that_are_never_closed(name: str, levels: int) -> None:
+    assert read(name, of_markup(name, unclosed(levels))).text == f"{FIRST}\n\n{SECOND}"
+
+
+@pytest.mark.parametrize("levels", [3_000, 100_000])
+@pytest.mark.parametrize("name", ["a.html", "a.eml", "a.epub", "a.mhtml"])
+def test_a_page_nested_deeper_than_can_be_read_is_refused_and_never_cut(name: str, levels: int) -> None:
+    assert "nested too deep" in refusal(name, of_markup(name, unclosed(levels)))
+
+
+def of_markup(name: str, body: str) -> bytes:
+    page = f"<html><body>{body}</body></html>"
+    if name == "a.html":
+        return page.encode()
+    if name == "a.epub":
+        return zipped({**_members(epub([""])), "OEBPS/text/0.xhtml": random_comment() + page})
+    return eml(HEADERS, page, "html") if name == "a.eml" else mhtml(page, "https://stone.example/", HEADERS["Date"])
+
+
+def random_comment() -> str:
+    """What cannot be compressed, so that a monotonous page is not taken for a bomb."""
+    return f"<!-- {random.Random(1).randbytes(4_000).hex()} -->"
+
+
 @pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a.epub", "a.eml", "a.mhtml"])
 @pytest.mark.parametrize("raw", [b"", b" \n", b"\x00" * 10, bytes(range(256)) * 8, "é".encode("latin-1") * 50])
 def test_any_bytes_are_read_or_refused_in_one_line(name: str, raw: bytes) -> None:

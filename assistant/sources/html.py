@@ -106,13 +106,17 @@ def _tree(text: str) -> Any:
 
     # An encoding declaration contradicts text that is already decoded; lxml refuses the pair.
     text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text)
-    parser = html.HTMLParser(remove_comments=True, remove_pis=True)
+    # Without huge_tree, whatever lies below 256 unclosed tags is left out; with it, below 2,048.
+    parser = html.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True)
     try:
         tree = html.document_fromstring(text, parser=parser)
     except (etree.ParserError, ValueError) as error:
         raise ArticleUnreadable("not an HTML page") from error
     if tree is None:
         raise ArticleUnreadable("not an HTML page")
+    if any(entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
+        # lxml hands over the stump without a word.
+        raise ArticleUnreadable("nested too deep to be read whole; it lacks end tags")
     return tree
 
 
