@@ -10,6 +10,7 @@ import zipfile
 from datetime import date
 from pathlib import Path
 
+import lxml.html
 import pytest
 from made_files import CONTAINER, compressed, docx, eml, epub, mhtml, pdf, zipped
 
@@ -17,7 +18,9 @@ from assistant.errors import ArticleUnreadable
 from assistant.schema import Article
 from assistant.sources import FileItem, archive, parse
 from assistant.sources import pdf as pdf_module
+from assistant.sources.dates import page_dates
 from assistant.sources.files import PARSERS
+from assistant.sources.html import blocks
 from assistant.splitting import Splitter
 
 FIRST = "The river bridge in Vell was opened on Friday by Mara Lind, who said it had cost twelve million crowns."
@@ -416,6 +419,23 @@ def test_a_page_nested_ten_thousand_deep_is_read_or_refused_in_seconds(tag: str)
         assert FIRST in read("a.html", page.encode()).text
     except ArticleUnreadable as error:
         assert "\n" not in str(error)  # noqa: PT017
+    assert time.perf_counter() - started < 30
+
+
+@pytest.mark.parametrize("unit", [
+    "<i hidden></i>more words ", "<p hidden>CANARY</p>more words ", "<i hidden><b hidden>CANARY</i></b>more words ",
+    "<b><i style='display:none'>CANARY</i></b>more words ",
+])  # fmt: skip
+def test_hidden_elements_by_the_thousand_are_dropped_in_seconds(unit: str) -> None:
+    started = time.perf_counter()
+    assert set(" ".join(blocks(unit * 100_000)).split()) == {"more", "words"}
+    assert time.perf_counter() - started < 30
+
+
+def test_a_page_of_times_by_the_thousand_is_dated_in_seconds() -> None:
+    tree = lxml.html.document_fromstring("<html><body><p>" + "<time></time>more words " * 100_000)
+    started = time.perf_counter()
+    page_dates(tree, url="", listed={})
     assert time.perf_counter() - started < 30
 
 

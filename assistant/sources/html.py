@@ -10,6 +10,7 @@ from assistant.errors import ArticleUnreadable
 from assistant.sources.cleaning import clean, join_paragraphs
 from assistant.sources.dates import page_dates
 from assistant.sources.draft import Draft
+from assistant.sources.xml import drop
 
 PAGE_LIMIT = 10_000_000
 """Characters of markup; taking a page apart costs a second for a million or two."""
@@ -123,17 +124,15 @@ def _tree(text: str) -> Any:
 def _visible_tree(text: str) -> Any:
     """The page's element tree without what a reader would not see (text may hide instructions there)."""
     tree = _tree(text)
-    for element in tree.xpath(
-        "//*[@hidden or @style or @aria-hidden='true' or self::template or self::noscript]"
-        " | //nav | //*[@role='navigation' or @role='menu']"
-    ):
-        style = element.get("style") or ""
-        if (
-            element.tag in ("template", "noscript", "nav")
-            or element.get("role") in ("navigation", "menu")
-            or element.get("hidden") is not None
-            or element.get("aria-hidden") == "true"
-            or _HIDING_STYLE.search(style)
-        ) and element.getparent() is not None:
-            element.drop_tree()
+    drop(element for element in tree.iter("*") if _hidden(element))
     return tree
+
+
+def _hidden(element: Any) -> bool:
+    return (
+        element.tag in ("template", "noscript", "nav")
+        or element.get("role") in ("navigation", "menu")
+        or element.get("hidden") is not None
+        or element.get("aria-hidden") == "true"
+        or bool(_HIDING_STYLE.search(element.get("style") or ""))
+    )
