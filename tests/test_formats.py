@@ -300,6 +300,38 @@ def test_attachments_of_a_mail_are_not_read() -> None:
     assert "CANARY" not in read("a.eml", message.as_bytes()).text
 
 
+def parts(kind: str, *inner: str) -> str:
+    """A part that holds others, each written with its own headers."""
+    mark = f"=={abs(hash((kind, inner)))}=="
+    held = "".join(f"--{mark}\n{part}\n" for part in inner)
+    return f'Content-Type: multipart/{kind}; boundary="{mark}"\n\n{held}--{mark}--\n'
+
+
+def part(kind: str, body: str, more: str = "") -> str:
+    return f"Content-Type: {kind}; charset=utf-8\n{more}\n{body}\n"
+
+
+IMAGE = part("image/png", "iVBORw0KGgo=", "Content-Disposition: inline\nContent-Transfer-Encoding: base64\n")
+FORWARDED = part("message/rfc822", f"Subject: another\nContent-Type: text/plain\n\n{'CANARY ' * 300}")
+STUB = part("text/plain", "Your program does not show this mail.")
+
+
+@pytest.mark.parametrize("body", [
+    parts("mixed", part("text/html", PAGE), FORWARDED),
+    parts("mixed", FORWARDED, part("text/plain", f"{FIRST}\n\n{SECOND}")),
+    parts("mixed", part("text/plain", FIRST), IMAGE, part("text/plain", SECOND)),
+    parts("mixed", part("text/html", f"<p>{FIRST}</p>"), IMAGE, part("text/html", f"<p>{SECOND}</p>")),
+    parts("alternative", STUB, part("text/html", PAGE)),
+    parts("alternative", STUB, parts("related", part("text/html", PAGE), IMAGE, part("text/html", "<p>CANARY, framed.</p>"))),
+    parts("alternative", part("text/plain", f"{FIRST}\n\n{SECOND}"), part("text/html", f"{PAGE}<p>CANARY: sent by Stone.</p>")),
+    parts("alternative", part("text/plain", ""), part("text/html", PAGE)),
+    parts("mixed", parts("alternative", STUB, part("text/html", f"<p>{FIRST}</p>")), part("text/plain", SECOND)),
+    parts("mixed", part("text/plain", f"{FIRST}\n\n{SECOND}"), parts("mixed", part("text/plain", "CANARY", "Content-Disposition: attachment\n"))),
+])  # fmt: skip
+def test_of_a_mail_in_parts_all_is_read_that_it_shows_and_once(body: str) -> None:
+    assert read("a.eml", f"Subject: The bridge\nMIME-Version: 1.0\n{body}".encode()).text == f"{FIRST}\n\n{SECOND}"
+
+
 @pytest.mark.parametrize("raw", [
     b"no headers at all", b"Subject: empty\n\n", b"\x00\x01\x02" * 100, b"Subject: x\nContent-Type: text/plain; charset=no-such\n\n",
     b"Content-Type: multipart/mixed\n\n" + FIRST.encode(),
