@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import struct
 import time
 import zipfile
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import lxml.html
@@ -158,6 +159,57 @@ def test_a_word_document_is_its_paragraphs_and_rows_in_order() -> None:
     found = read("a.docx", docx([FIRST, SECOND], title="The bridge", rows=[["Year", "Cost"], ["2024", "12"]]))
     assert found.title == "The bridge"
     assert found.text.split("\n\n") == [FIRST, SECOND, "Year, Cost", "2024, 12"]
+
+
+def of_body(body: str) -> bytes:
+    """A Word document with this markup of paragraphs and tables."""
+    members = _members(docx(["HERE"]))
+    document = members["word/document.xml"]
+    assert isinstance(document, bytes)
+    members["word/document.xml"] = re.sub(rb"<w:p>.*HERE.*?</w:p>", body.encode(), document, flags=re.DOTALL)
+    return zipped(members)
+
+
+def w_run(text: str) -> str:
+    return f'<w:r><w:t xml:space="preserve">{text}</w:t></w:r>'
+
+
+def w_paragraph(content: str) -> str:
+    return f"<w:p>{content}</w:p>"
+
+
+def w_control(content: str, properties: str = "") -> str:
+    return f"<w:sdt><w:sdtPr>{properties}</w:sdtPr><w:sdtContent>{content}</w:sdtContent></w:sdt>"
+
+
+def w_cell(text: str, properties: str = "") -> str:
+    return f"<w:tc><w:tcPr>{properties}</w:tcPr>{w_paragraph(w_run(text))}</w:tc>"
+
+
+@pytest.mark.parametrize(("body", "paragraphs"), [
+    (w_paragraph(w_run("The toll was ") + f"<w:ins w:id='1'>{w_run('never ')}</w:ins><w:smartTag w:element='x'>{w_run('in Vell ')}</w:smartTag>" + w_run("paid.")),
+     ["The toll was never in Vell paid."]),
+    (w_paragraph(w_run("The toll was ") + f"<w:del w:id='1'><w:r><w:delText>never </w:delText></w:r></w:del><w:moveFrom w:id='2'>{w_run('soon ')}</w:moveFrom>" + w_run("paid.")),
+     ["The toll was paid."]),
+    (w_paragraph(w_run("One")) + w_control(w_paragraph(w_run("Two")) + w_control(w_paragraph(w_run("Three")))) + w_paragraph(w_control(w_run("Four"))),
+     ["One", "Two", "Three", "Four"]),
+    (w_paragraph(w_run("One")) + w_control(w_paragraph(w_run("One 3")), "<w:docPartObj><w:docPartGallery w:val='Table of Contents'/></w:docPartObj>")
+     + w_paragraph(w_control(w_run("Click here"), "<w:showingPlcHdr/>") + w_run("Two")), ["One", "Two"]),
+    (w_paragraph(f"<w:hyperlink>{w_run('Lind')}</w:hyperlink>{w_run('’s')}<w:r><w:tab/><w:t>toll</w:t><w:br/><w:t>rose</w:t></w:r>"), ["Lind’s toll rose"]),
+    ("<w:tbl><w:tr>" + w_cell("Year", "<w:vMerge w:val='restart'/>") + w_control(w_cell("Cost")) + "</w:tr>"
+     + w_control("<w:tr>" + w_cell("", "<w:vMerge/>") + w_cell("12") + "</w:tr>")
+     + "<w:tr><w:trPr><w:del w:id='3'/></w:trPr>" + w_cell("gone") + "</w:tr></w:tbl>", ["Year, Cost", "Year, 12"]),
+    (f"<w:tbl><w:tr><w:tc>{w_paragraph(w_run('mill') + w_run('ion'))}{w_paragraph(w_run('crowns'))}</w:tc></w:tr></w:tbl>", ["million crowns"]),
+])  # fmt: skip
+def test_a_word_document_is_all_that_it_shows_and_nothing_that_was_taken_out(body: str, paragraphs: list[str]) -> None:
+    assert read("a.docx", of_body(body)).text.split("\n\n") == paragraphs
+
+
+def test_a_word_document_that_a_program_did_not_date_has_no_day() -> None:
+    found = read("a.docx", docx([FIRST]))
+    assert (found.published, found.updated) == (None, None)
+    dated = docx([FIRST], made=datetime(2024, 3, 1, tzinfo=UTC))
+    assert read("a.docx", dated).published == date(2024, 3, 1)
 
 
 def test_an_external_entity_in_a_word_document_is_not_read(tmp_path: Path) -> None:

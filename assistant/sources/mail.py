@@ -18,7 +18,7 @@ _DEPTH_LIMIT = 50
 
 
 def parse_eml(raw: bytes) -> Draft:
-    """All that a mail shows as its body: plain text, else its HTML. Attachments are not read. Raises ArticleUnreadable."""
+    """What a mail shows as its body, as text or HTML; attachments are not read. Raises ArticleUnreadable."""
     from email.utils import parseaddr
 
     message = _message(raw)
@@ -74,7 +74,7 @@ def _header(message: EmailMessage, name: str) -> str:
 
 
 def _shown(part: Any, depth: int = 0) -> list[str]:
-    """The paragraphs of a part: of one that holds others, of all that are to be read in a row, or of the best version."""
+    """The paragraphs of a part; of one that holds others, of those that follow each other, or of the best version."""
     if depth > _DEPTH_LIMIT:
         raise ArticleUnreadable(f"has parts nested deeper than {_DEPTH_LIMIT}")
     kind = part.get_content_type()
