@@ -6,6 +6,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 
 def pdf(
@@ -72,7 +73,9 @@ def zipped(members: Mapping[str, bytes | str]) -> bytes:
     return out.getvalue()
 
 
-def docx(paragraphs: Sequence[str], *, title: str = "", rows: Sequence[Sequence[str]] = ()) -> bytes:
+def docx(
+    paragraphs: Sequence[str], *, title: str = "", rows: Sequence[Sequence[str]] = (), made: datetime | None = None
+) -> bytes:
     """A Word document as Word writes it, less what nobody needs."""
     import docx as word
 
@@ -85,6 +88,8 @@ def docx(paragraphs: Sequence[str], *, title: str = "", rows: Sequence[Sequence[
             for cell, text in zip(row.cells, texts, strict=True):
                 cell.text = text
     document.core_properties.title = title
+    if made:
+        document.core_properties.created = made
     out = io.BytesIO()
     document.save(out)
     return out.getvalue()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import struct
 import time
 import zipfile
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import lxml.html
 import pytest
 from made_files import CONTAINER, compressed, docx, eml, epub, mhtml, pdf, zipped
 
@@ -17,7 +19,9 @@ from assistant.errors import ArticleUnreadable
 from assistant.schema import Article
 from assistant.sources import FileItem, archive, parse
 from assistant.sources import pdf as pdf_module
+from assistant.sources.dates import page_dates
 from assistant.sources.files import PARSERS
+from assistant.sources.html import blocks
 from assistant.splitting import Splitter
 
 FIRST = "The river bridge in Vell was opened on Friday by Mara Lind, who said it had cost twelve million crowns."
@@ -155,6 +159,57 @@ def test_a_word_document_is_its_paragraphs_and_rows_in_order() -> None:
     found = read("a.docx", docx([FIRST, SECOND], title="The bridge", rows=[["Year", "Cost"], ["2024", "12"]]))
     assert found.title == "The bridge"
     assert found.text.split("\n\n") == [FIRST, SECOND, "Year, Cost", "2024, 12"]
+
+
+def of_body(body: str) -> bytes:
+    """A Word document with this markup of paragraphs and tables."""
+    members = _members(docx(["HERE"]))
+    document = members["word/document.xml"]
+    assert isinstance(document, bytes)
+    members["word/document.xml"] = re.sub(rb"<w:p>.*HERE.*?</w:p>", body.encode(), document, flags=re.DOTALL)
+    return zipped(members)
+
+
+def w_run(text: str) -> str:
+    return f'<w:r><w:t xml:space="preserve">{text}</w:t></w:r>'
+
+
+def w_paragraph(content: str) -> str:
+    return f"<w:p>{content}</w:p>"
+
+
+def w_control(content: str, properties: str = "") -> str:
+    return f"<w:sdt><w:sdtPr>{properties}</w:sdtPr><w:sdtContent>{content}</w:sdtContent></w:sdt>"
+
+
+def w_cell(text: str, properties: str = "") -> str:
+    return f"<w:tc><w:tcPr>{properties}</w:tcPr>{w_paragraph(w_run(text))}</w:tc>"
+
+
+@pytest.mark.parametrize(("body", "paragraphs"), [
+    (w_paragraph(w_run("The toll was ") + f"<w:ins w:id='1'>{w_run('never ')}</w:ins><w:smartTag w:element='x'>{w_run('in Vell ')}</w:smartTag>" + w_run("paid.")),
+     ["The toll was never in Vell paid."]),
+    (w_paragraph(w_run("The toll was ") + f"<w:del w:id='1'><w:r><w:delText>never </w:delText></w:r></w:del><w:moveFrom w:id='2'>{w_run('soon ')}</w:moveFrom>" + w_run("paid.")),
+     ["The toll was paid."]),
+    (w_paragraph(w_run("One")) + w_control(w_paragraph(w_run("Two")) + w_control(w_paragraph(w_run("Three")))) + w_paragraph(w_control(w_run("Four"))),
+     ["One", "Two", "Three", "Four"]),
+    (w_paragraph(w_run("One")) + w_control(w_paragraph(w_run("One 3")), "<w:docPartObj><w:docPartGallery w:val='Table of Contents'/></w:docPartObj>")
+     + w_paragraph(w_control(w_run("Click here"), "<w:showingPlcHdr/>") + w_run("Two")), ["One", "Two"]),
+    (w_paragraph(f"<w:hyperlink>{w_run('Lind')}</w:hyperlink>{w_run('’s')}<w:r><w:tab/><w:t>toll</w:t><w:br/><w:t>rose</w:t></w:r>"), ["Lind’s toll rose"]),
+    ("<w:tbl><w:tr>" + w_cell("Year", "<w:vMerge w:val='restart'/>") + w_control(w_cell("Cost")) + "</w:tr>"
+     + w_control("<w:tr>" + w_cell("", "<w:vMerge/>") + w_cell("12") + "</w:tr>")
+     + "<w:tr><w:trPr><w:del w:id='3'/></w:trPr>" + w_cell("gone") + "</w:tr></w:tbl>", ["Year, Cost", "Year, 12"]),
+    (f"<w:tbl><w:tr><w:tc>{w_paragraph(w_run('mill') + w_run('ion'))}{w_paragraph(w_run('crowns'))}</w:tc></w:tr></w:tbl>", ["million crowns"]),
+])  # fmt: skip
+def test_a_word_document_is_all_that_it_shows_and_nothing_that_was_taken_out(body: str, paragraphs: list[str]) -> None:
+    assert read("a.docx", of_body(body)).text.split("\n\n") == paragraphs
+
+
+def test_a_word_document_that_a_program_did_not_date_has_no_day() -> None:
+    found = read("a.docx", docx([FIRST]))
+    assert (found.published, found.updated) == (None, None)
+    dated = docx([FIRST], made=datetime(2024, 3, 1, tzinfo=UTC))
+    assert read("a.docx", dated).published == date(2024, 3, 1)
 
 
 def test_an_external_entity_in_a_word_document_is_not_read(tmp_path: Path) -> None:
@@ -297,6 +352,38 @@ def test_attachments_of_a_mail_are_not_read() -> None:
     assert "CANARY" not in read("a.eml", message.as_bytes()).text
 
 
+def parts(kind: str, *inner: str) -> str:
+    """A part that holds others, each written with its own headers."""
+    mark = f"=={abs(hash((kind, inner)))}=="
+    held = "".join(f"--{mark}\n{part}\n" for part in inner)
+    return f'Content-Type: multipart/{kind}; boundary="{mark}"\n\n{held}--{mark}--\n'
+
+
+def part(kind: str, body: str, more: str = "") -> str:
+    return f"Content-Type: {kind}; charset=utf-8\n{more}\n{body}\n"
+
+
+IMAGE = part("image/png", "iVBORw0KGgo=", "Content-Disposition: inline\nContent-Transfer-Encoding: base64\n")
+FORWARDED = part("message/rfc822", f"Subject: another\nContent-Type: text/plain\n\n{'CANARY ' * 300}")
+STUB = part("text/plain", "Your program does not show this mail.")
+
+
+@pytest.mark.parametrize("body", [
+    parts("mixed", part("text/html", PAGE), FORWARDED),
+    parts("mixed", FORWARDED, part("text/plain", f"{FIRST}\n\n{SECOND}")),
+    parts("mixed", part("text/plain", FIRST), IMAGE, part("text/plain", SECOND)),
+    parts("mixed", part("text/html", f"<p>{FIRST}</p>"), IMAGE, part("text/html", f"<p>{SECOND}</p>")),
+    parts("alternative", STUB, part("text/html", PAGE)),
+    parts("alternative", STUB, parts("related", part("text/html", PAGE), IMAGE, part("text/html", "<p>CANARY, framed.</p>"))),
+    parts("alternative", part("text/plain", f"{FIRST}\n\n{SECOND}"), part("text/html", f"{PAGE}<p>CANARY: sent by Stone.</p>")),
+    parts("alternative", part("text/plain", ""), part("text/html", PAGE)),
+    parts("mixed", parts("alternative", STUB, part("text/html", f"<p>{FIRST}</p>")), part("text/plain", SECOND)),
+    parts("mixed", part("text/plain", f"{FIRST}\n\n{SECOND}"), parts("mixed", part("text/plain", "CANARY", "Content-Disposition: attachment\n"))),
+])  # fmt: skip
+def test_of_a_mail_in_parts_all_is_read_that_it_shows_and_once(body: str) -> None:
+    assert read("a.eml", f"Subject: The bridge\nMIME-Version: 1.0\n{body}".encode()).text == f"{FIRST}\n\n{SECOND}"
+
+
 @pytest.mark.parametrize("raw", [
     b"no headers at all", b"Subject: empty\n\n", b"\x00\x01\x02" * 100, b"Subject: x\nContent-Type: text/plain; charset=no-such\n\n",
     b"Content-Type: multipart/mixed\n\n" + FIRST.encode(),
@@ -417,6 +504,54 @@ def test_a_page_nested_ten_thousand_deep_is_read_or_refused_in_seconds(tag: str)
     except ArticleUnreadable as error:
         assert "\n" not in str(error)  # noqa: PT017
     assert time.perf_counter() - started < 30
+
+
+@pytest.mark.parametrize("unit", [
+    "<i hidden></i>more words ", "<p hidden>CANARY</p>more words ", "<i hidden><b hidden>CANARY</i></b>more words ",
+    "<b><i style='display:none'>CANARY</i></b>more words ",
+])  # fmt: skip
+def test_hidden_elements_by_the_thousand_are_dropped_in_seconds(unit: str) -> None:
+    started = time.perf_counter()
+    assert set(" ".join(blocks(unit * 100_000)).split()) == {"more", "words"}
+    assert time.perf_counter() - started < 30
+
+
+def test_a_page_of_times_by_the_thousand_is_dated_in_seconds() -> None:
+    tree = lxml.html.document_fromstring("<html><body><p>" + "<time></time>more words " * 100_000)
+    started = time.perf_counter()
+    page_dates(tree, url="", listed={})
+    assert time.perf_counter() - started < 30
+
+
+def unclosed(levels: int) -> str:
+    """As editors of old wrote pages: a tag with each paragraph that nothing ends."""
+    return f"<p>{FIRST}{'<font>' * levels}</p><p>{SECOND}</p>"
+
+
+@pytest.mark.parametrize("levels", [300, 1_500])
+@pytest.mark.parametrize("name", ["a.html", "a.eml", "a.epub", "a.mhtml"])
+def test_no_words_are_lost_behind_tags_that_are_never_closed(name: str, levels: int) -> None:
+    assert read(name, of_markup(name, unclosed(levels))).text == f"{FIRST}\n\n{SECOND}"
+
+
+@pytest.mark.parametrize("levels", [3_000, 100_000])
+@pytest.mark.parametrize("name", ["a.html", "a.eml", "a.epub", "a.mhtml"])
+def test_a_page_nested_deeper_than_can_be_read_is_refused_and_never_cut(name: str, levels: int) -> None:
+    assert "nested too deep" in refusal(name, of_markup(name, unclosed(levels)))
+
+
+def of_markup(name: str, body: str) -> bytes:
+    page = f"<html><body>{body}</body></html>"
+    if name == "a.html":
+        return page.encode()
+    if name == "a.epub":
+        return zipped({**_members(epub([""])), "OEBPS/text/0.xhtml": random_comment() + page})
+    return eml(HEADERS, page, "html") if name == "a.eml" else mhtml(page, "https://stone.example/", HEADERS["Date"])
+
+
+def random_comment() -> str:
+    """What cannot be compressed, so that a monotonous page is not taken for a bomb."""
+    return f"<!-- {random.Random(1).randbytes(4_000).hex()} -->"
 
 
 @pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a.epub", "a.eml", "a.mhtml"])

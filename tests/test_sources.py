@@ -73,6 +73,20 @@ def test_text_is_decoded_without_losing_a_character(text, encoding):
     assert decode(text.encode(encoding)) == text
 
 
+@pytest.mark.parametrize(("stated", "encoding"), [
+    ("iso-8859-1", "cp1252"), ("ISO-8859-1", "cp1252"), ("latin1", "cp1252"), ("us-ascii", "cp1252"), ("windows-1252", "cp1252"),
+    ("iso-8859-1", "utf-8"), ("us-ascii", "utf-8"), ("utf-16", "utf-8"), ("utf-16", "cp1252"), ("utf-16le", "utf-16-le"),
+    ("utf-16", "utf-16"), ("iso-8859-15", "iso-8859-15"),
+])  # fmt: skip
+def test_a_stated_encoding_is_read_as_those_mean_it_who_state_it(stated, encoding):
+    text = "Il a dit « jamais » : cinq € de moins à l'été." if encoding == "iso-8859-15" else ENGLISH
+    assert decode(text.encode(encoding), stated) == text
+
+
+def test_a_byte_that_a_stated_encoding_has_not_costs_no_other_character():
+    assert clean(decode(ENGLISH.encode("cp1252") + b"\x81", "iso-8859-1")) == ENGLISH
+
+
 @pytest.mark.parametrize(("mark", "encoding"), [
     (codecs.BOM_UTF16_BE, "utf-16-be"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
 ])  # fmt: skip

@@ -50,9 +50,25 @@ def decode(raw: bytes, stated: str = "") -> str:
 
 def _decode_stated(raw: bytes, stated: str) -> str:
     try:
-        return raw.decode(stated) if stated else ""
+        name = codecs.lookup(stated).name if stated else ""
+        if name == "iso8859-1":
+            # Who states it means windows-1252, as browsers read it (WHATWG, Encoding, 4.2): quotes, dashes and the euro
+            # are in that alone, and five bytes in neither. Nothing western is UTF-8 by chance: then the label is wrong.
+            return "" if _is_utf8(raw) else raw.decode("cp1252", "ignore")
+        if name.startswith(("utf-16", "utf-32")) and b"\x00" not in raw:
+            # No text with a space or a line end; a page in which this could be read states it wrongly.
+            return ""
+        return raw.decode(name) if name else ""
     except (LookupError, ValueError):
         return ""
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode_as(raw: bytes, encoding: str) -> str:

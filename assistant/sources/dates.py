@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from assistant.sources.draft import to_date
+from assistant.sources.xml import drop
 
 _ARTICLES = re.compile(r"(?:\w*Article|\w*Posting|Report|Review|\w*Page|CreativeWork|VideoObject)$")
 _LEADING = re.compile(r"(?:\w*Article|\w*Posting|Report|Review)$")
@@ -167,9 +168,8 @@ def _visible(tree: Any) -> dt.date | None:
 
     tree = copy.deepcopy(tree)
     # The head was read with more care above; htmldate would take an update or the site's own day from it.
-    for element in tree.xpath(f"//head | //script | //time | //body//*[{_BESIDE}]"):
-        if element.getparent() is not None:
-            element.drop_tree()
+    # One after the other: a union is sorted, in quadratic time.
+    drop([*tree.iter("head", "script", "time"), *tree.xpath(f"//body//*[{_BESIDE}]")])
     # Its extensive search makes the first of January of any year that it meets, of a copyright line too.
     return _plausible(find_date(tree, extensive_search=False, original_date=True, url=""))
 

@@ -10,6 +10,7 @@ from assistant.errors import ArticleUnreadable
 from assistant.sources.cleaning import clean, join_paragraphs
 from assistant.sources.dates import page_dates
 from assistant.sources.draft import Draft
+from assistant.sources.xml import drop
 
 PAGE_LIMIT = 10_000_000
 """Characters of markup; taking a page apart costs a second for a million or two."""
@@ -106,30 +107,32 @@ def _tree(text: str) -> Any:
 
     # An encoding declaration contradicts text that is already decoded; lxml refuses the pair.
     text = re.sub(r"\A\s*<\?xml[^>]*\?>", "", text)
-    parser = html.HTMLParser(remove_comments=True, remove_pis=True)
+    # Without huge_tree, whatever lies below 256 unclosed tags is left out; with it, below 2,048.
+    parser = html.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True)
     try:
         tree = html.document_fromstring(text, parser=parser)
     except (etree.ParserError, ValueError) as error:
         raise ArticleUnreadable("not an HTML page") from error
     if tree is None:
         raise ArticleUnreadable("not an HTML page")
+    if any(entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
+        # lxml hands over the stump without a word.
+        raise ArticleUnreadable("nested too deep to be read whole; it lacks end tags")
     return tree
 
 
 def _visible_tree(text: str) -> Any:
     """The page's element tree without what a reader would not see (text may hide instructions there)."""
     tree = _tree(text)
-    for element in tree.xpath(
-        "//*[@hidden or @style or @aria-hidden='true' or self::template or self::noscript]"
-        " | //nav | //*[@role='navigation' or @role='menu']"
-    ):
-        style = element.get("style") or ""
-        if (
-            element.tag in ("template", "noscript", "nav")
-            or element.get("role") in ("navigation", "menu")
-            or element.get("hidden") is not None
-            or element.get("aria-hidden") == "true"
-            or _HIDING_STYLE.search(style)
-        ) and element.getparent() is not None:
-            element.drop_tree()
+    drop(element for element in tree.iter("*") if _hidden(element))
     return tree
+
+
+def _hidden(element: Any) -> bool:
+    return (
+        element.tag in ("template", "noscript", "nav")
+        or element.get("role") in ("navigation", "menu")
+        or element.get("hidden") is not None
+        or element.get("aria-hidden") == "true"
+        or bool(_HIDING_STYLE.search(element.get("style") or ""))
+    )
