@@ -146,9 +146,11 @@ def compose(
     calibration: Calibration,
     threshold: float,
     filled: bool = True,
+    mentions: Callable[[str], bool] = lambda _: False,
 ) -> Answer:
     """The answer from the hits and what was read in them; `sentences` gives an article's sentence offsets.
 
+    `mentions` says whether a word that no passage holds stands elsewhere in an article, in a list that is not searched.
     `filled` says whether the index holds any article: without hits, either that or a filter is the reason.
 
     Agreement of articles does not raise the confidence: where many tell a fact, they agree as much on the near miss
@@ -159,13 +161,13 @@ def compose(
         reason = "no article in the index meets the filters" if filled else _EMPTY
         return _abstain(question, asked, reason, 0.0, ())
     if not evidence:
-        return _abstain(question, asked, _reason(asked, evidence, frequencies), 0.0, hits)
+        return _abstain(question, asked, _reason(asked, evidence, frequencies, mentions), 0.0, hits)
     wants_short = wanted(asked).short
     best = _likeliest_wording(evidence) if wants_short else evidence[0]
     seen = features(best)
     sure = calibration.probability(seen)
     if sure < threshold:
-        return _abstain(question, asked, _reason(asked, evidence, frequencies), sure, hits, seen)
+        return _abstain(question, asked, _reason(asked, evidence, frequencies, mentions), sure, hits, seen)
     short = best.span.text if wants_short else None
     chosen = [best, *_same_elsewhere(best, evidence)] if short else _sentences_that_answer(evidence, sentences)
     citations = _cite(chosen, sentences)
@@ -349,15 +351,20 @@ def _abstain(
     )
 
 
-def _reason(asked: str, evidence: Sequence[Evidence], frequencies: Mapping[str, int]) -> str:
+def _reason(
+    asked: str, evidence: Sequence[Evidence], frequencies: Mapping[str, int], mentions: Callable[[str], bool]
+) -> str:
     """The plainest true reason: a name that stands nowhere, one that no passage read holds, or too weak a match."""
-    absent = [
-        name.text
+    unheld = {
+        name.text: [word.text for word in content_words(name.text) if frequencies.get(word.text.lower(), 1) == 0]
         for name in anchors(asked)
-        if any(frequencies.get(word.text.lower(), 1) == 0 for word in content_words(name.text))
-    ]
+    }
+    unheld = {name: missing for name, missing in unheld.items() if missing}
+    absent = [name for name, missing in unheld.items() if not all(map(mentions, missing))]
     if absent:
         return f"they do not mention {_listed(absent)}"
+    if unheld:
+        return f"no passage that is searched mentions {_listed([*unheld])}"
     unread = (
         [name for name in evidence[0].unmentioned if all(name in e.unmentioned for e in evidence)] if evidence else []
     )

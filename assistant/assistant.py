@@ -291,6 +291,7 @@ class Assistant:
                         calibration=calibration,
                         threshold=self._threshold(calibration) if threshold is None else threshold,
                         filled=filled,
+                        mentions=lambda word: index.catalog.mentions(word, index.generation),
                     )
                     for threshold in thresholds
                 ]

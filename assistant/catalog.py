@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -655,6 +656,15 @@ class Catalog:
             f" join articles on articles.row = article_row where full_text match :match and {_ALIVE} limit :at_most)",
             {"match": _quoted(term), "generation": generation, "at_most": at_most},
         )
+
+    def mentions(self, word: str, generation: int) -> bool:
+        """Whether an article has the word anywhere: also in the lists and menus that no passage holds."""
+        whole = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+        texts = self._read(
+            f"select title || ' ' || text from articles where instr(lower(title || ' ' || text), :word) and {_ALIVE}",
+            {"word": word.lower(), "generation": generation},
+        )
+        return any(whole.search(text) for (text,) in texts)
 
     def _one(self, query: str, parameters: Mapping[str, object]) -> int:
         return int(self._read(query, parameters)[0][0])

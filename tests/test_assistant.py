@@ -305,3 +305,16 @@ def test_a_follow_up_of_function_words_is_asked_with_its_history(open_assistant:
         assistant.ask("Why?")
     answer = assistant.ask("Why?", history=[Turn("Did Mara Lind open the bridge?", "")])
     assert "bridge" in answer.asked
+
+
+# -- what is in no passage ---------------------------------------------------------------------------------
+
+
+def test_a_name_in_a_menu_is_not_said_to_be_mentioned_nowhere(open_assistant: Opener, corpus: Path) -> None:
+    prose = "The river bridge was opened on Friday. It had cost twelve million crowns, the mayor of the town said."
+    text = f"{prose}\n\nLatest news\n\nOdile Brandt\n\nWeather\n\nAbout our paper\n\n{prose}"
+    write_article(corpus / "paper.md", "A bridge", "The Paper", "2024-05-01", text)
+    assistant = open_assistant()
+    assistant.sync()
+    assert assistant.ask("Who is Odile Brandt?").reason == "no passage that is searched mentions Odile Brandt"
+    assert assistant.ask("Who is Odile Brand?").reason == "they do not mention Odile Brand"
