@@ -7,6 +7,8 @@ searched for can be shown. Four kinds of follow-up are completed:
     pronoun    "What does it cost?", "its price"         the pronoun's place taken by what was talked about
     pointer    "Is the company profitable?"              what was talked about behind the pointer
     fragment   "Since when?", "When was that?"           the earlier question's clause behind the fragment
+
+A question that has a subject of its own for its pronoun ("Which analysts cut their forecasts?") is left as it is.
 """
 
 from __future__ import annotations
@@ -114,6 +116,8 @@ _ASKED_NOUN = re.compile(
 _BEHIND_PREPOSITION = r"\b{}\s+(.+?)(?=\s+(?:with|for|from|in|of|by|at|to|on)\b|[?.!\s]*$)"
 _TURNS = 8
 """Follow-ups reach back a few turns; the bound keeps the time of a question the same however long people talk."""
+_REFERENCES = 6
+"""Pronouns of a question that are looked at; the bound does the same however many it has."""
 _GAP_PREPOSITION = r"(?:with|for|from|in|by|at|to|on|as|after|before|during|since|until|about)"
 _TAIL = re.compile(
     rf"\s+(?:(?!{_GAP_PREPOSITION}(?:\s+{_GAP_PREPOSITION}\b|$)){_GAP_PREPOSITION}|last|next|yesterday|today|when)\b"
@@ -542,12 +546,12 @@ def _resolved(question: str, earlier: str, answer: str) -> str:
 
 
 def _references(question: str) -> list[re.Match[str]]:
-    """The pronouns and pointers, in order, each once."""
+    """The first pronouns and pointers, in order, each once."""
     found: dict[int, re.Match[str]] = {}
     for pattern in (_POSSESSIVE, _AMOUNT, _PRONOUN, _POINTER):
         for match in pattern.finditer(question):
             found.setdefault(match.start(), match)
-    return [found[start] for start in sorted(found)]
+    return [found[start] for start in sorted(found)[:_REFERENCES]]
 
 
 def _same_referent(one: re.Match[str], other: re.Match[str]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -370,6 +372,16 @@ def test_a_question_that_was_completed_is_complete(history, follow_up):
     """A conversation remembers what was searched for, and completes it again with the turns before it."""
     asked = standalone(follow_up, history)
     assert standalone(asked, history) == asked
+
+
+@pytest.mark.parametrize(
+    "words", ["it ", "did its x ", "the company ", "it takes a b to x ", "A ", "A’s b ", "in May "]
+)
+def test_questions_of_the_greatest_length_are_completed_in_a_moment(words):
+    longest = ("Why " + words * LENGTH_LIMIT)[:LENGTH_LIMIT]
+    started = time.process_time()
+    standalone(longest, [Turn(longest, "Maextro")] * 8)
+    assert time.process_time() - started < 5
 
 
 @given(st.text(max_size=60))
