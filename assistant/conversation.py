@@ -52,7 +52,7 @@ _BARE_THAT = re.compile(
 )
 _WHICH_ONLY = re.compile(r"(?:\w+ )?(?:which|what) \w+", re.IGNORECASE)
 _ASKED_FOR = re.compile(r"\b(?:which|what)\s+$", re.IGNORECASE)
-_TO_DO = r"\s+to\s+\w+\s+(?!(?:with|for|from|in|by|at|to|on|after|before|during|since|until)\b)\w"
+_TO_DO = r"\s+to\s+\w+\s+(?!(?:with|for|from|in|by|at|to|on|after|before|during|since|until|one|there|again)\b)\w"
 _JUDGED = r"(?:hard|easy|difficult|safe|legal|illegal|necessary|allowed|harder|easier|cheaper|better|safer)"
 _DUMMY_IT = re.compile(
     r"\b(?:is|was) it (?:true|possible|likely|too|that)\b|\bit (?:is|was) (?:true|possible|likely)\b"
@@ -192,7 +192,9 @@ def _standing(question: str, earlier: str, answer: str) -> str:
         return _completed(event["asks"], earlier, answer)
     resolved = _resolved(question, earlier, answer)
     if resolved != question:
-        return resolved
+        # "What about its sales?" is no whole question yet once the pronoun is replaced.
+        led_part = _LEAD.match(question) and not _asks(bare)
+        return _ellipsis(_bare(resolved), earlier) if led_part else resolved
     led = bare != question.strip(" ?.!")
     if not _asks(bare) and (content_words(bare) or _TIME.fullmatch(bare)):
         capitals = question[0].isupper()
@@ -531,10 +533,12 @@ def _behind_auxiliary(text: str) -> Word | None:
 def _resolved(question: str, earlier: str, answer: str) -> str:
     """The question with its first pronoun or pointer, and all that mean the same, replaced by what they stand for."""
     leaning = [match for match in _references(question) if not _means_its_own(question, match)]
+    while leaning and leaning[0].re is _POINTER:
+        if (pointed := _pointed(question, leaning[0], earlier, answer)) != question:
+            return pointed
+        del leaning[0]
     if not leaning:
         return question
-    if leaning[0].re is _POINTER:
-        return _pointed(question, leaning[0], earlier, answer)
     resolved = question
     for match in reversed([match for match in leaning if match is leaning[0] or _same_referent(match, leaning[0])]):
         topic = _phrase(question, match, earlier, answer) or _topic(match.group().lower(), earlier, answer)

@@ -321,6 +321,9 @@ PARTS = [
     (POPULATION, "And area?", "What is the area of Vell?"),
     (JAC, "And turnover?", "turnover Huawei"),
     (EXPORTS, "What about Luxeed's prices?", "Luxeed's prices 2024"),
+    (EXPORTS, "What about its prices?", "Voyah’s prices 2024"),
+    (EXPORTS, "When did the partners announce it?", "When did the partners announce Voyah?"),
+    (EXPORTS, "How much does it cost to build one?", "How much does Voyah cost to build one?"),
     ((Turn("What was Voyah’s profit in 2024?"),), "And Luxeed’s sales?", "What was Luxeed’s sales in 2024?"),
     (EXPORTS, "And this year so far?", "How many cars did Voyah export in 2024 this year so far?"),
 ]
