@@ -7,6 +7,8 @@ searched for can be shown. Four kinds of follow-up are completed:
     pronoun    "What does it cost?", "its price"         the pronoun's place taken by what was talked about
     pointer    "Is the company profitable?"              what was talked about behind the pointer
     fragment   "Since when?", "When was that?"           the earlier question's clause behind the fragment
+
+A question that has a subject of its own for its pronoun ("Which analysts cut their forecasts?") is left as it is.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ _BARE_THAT = re.compile(
 )
 _WHICH_ONLY = re.compile(r"(?:\w+ )?(?:which|what) \w+", re.IGNORECASE)
 _ASKED_FOR = re.compile(r"\b(?:which|what)\s+$", re.IGNORECASE)
-_TO_DO = r"\s+to\s+\w+\s+(?!(?:with|for|from|in|by|at|to|on|after|before|during|since|until)\b)\w"
+_TO_DO = r"\s+to\s+\w+\s+(?!(?:with|for|from|in|by|at|to|on|after|before|during|since|until|one|there|again)\b)\w"
 _JUDGED = r"(?:hard|easy|difficult|safe|legal|illegal|necessary|allowed|harder|easier|cheaper|better|safer)"
 _DUMMY_IT = re.compile(
     r"\b(?:is|was) it (?:true|possible|likely|too|that)\b|\bit (?:is|was) (?:true|possible|likely)\b"
@@ -114,6 +116,8 @@ _ASKED_NOUN = re.compile(
 _BEHIND_PREPOSITION = r"\b{}\s+(.+?)(?=\s+(?:with|for|from|in|of|by|at|to|on)\b|[?.!\s]*$)"
 _TURNS = 8
 """Follow-ups reach back a few turns; the bound keeps the time of a question the same however long people talk."""
+_REFERENCES = 6
+"""Pronouns of a question that are looked at; the bound does the same however many it has."""
 _GAP_PREPOSITION = r"(?:with|for|from|in|by|at|to|on|as|after|before|during|since|until|about)"
 _TAIL = re.compile(
     rf"\s+(?:(?!{_GAP_PREPOSITION}(?:\s+{_GAP_PREPOSITION}\b|$)){_GAP_PREPOSITION}|last|next|yesterday|today|when)\b"
@@ -188,7 +192,9 @@ def _standing(question: str, earlier: str, answer: str) -> str:
         return _completed(event["asks"], earlier, answer)
     resolved = _resolved(question, earlier, answer)
     if resolved != question:
-        return resolved
+        # "What about its sales?" is no whole question yet once the pronoun is replaced.
+        led_part = _LEAD.match(question) and not _asks(bare)
+        return _ellipsis(_bare(resolved), earlier) if led_part else resolved
     led = bare != question.strip(" ?.!")
     if not _asks(bare) and (content_words(bare) or _TIME.fullmatch(bare)):
         capitals = question[0].isupper()
@@ -527,10 +533,12 @@ def _behind_auxiliary(text: str) -> Word | None:
 def _resolved(question: str, earlier: str, answer: str) -> str:
     """The question with its first pronoun or pointer, and all that mean the same, replaced by what they stand for."""
     leaning = [match for match in _references(question) if not _means_its_own(question, match)]
+    while leaning and leaning[0].re is _POINTER:
+        if (pointed := _pointed(question, leaning[0], earlier, answer)) != question:
+            return pointed
+        del leaning[0]
     if not leaning:
         return question
-    if leaning[0].re is _POINTER:
-        return _pointed(question, leaning[0], earlier, answer)
     resolved = question
     for match in reversed([match for match in leaning if match is leaning[0] or _same_referent(match, leaning[0])]):
         topic = _phrase(question, match, earlier, answer) or _topic(match.group().lower(), earlier, answer)
@@ -542,12 +550,12 @@ def _resolved(question: str, earlier: str, answer: str) -> str:
 
 
 def _references(question: str) -> list[re.Match[str]]:
-    """The pronouns and pointers, in order, each once."""
+    """The first pronouns and pointers, in order, each once."""
     found: dict[int, re.Match[str]] = {}
     for pattern in (_POSSESSIVE, _AMOUNT, _PRONOUN, _POINTER):
         for match in pattern.finditer(question):
             found.setdefault(match.start(), match)
-    return [found[start] for start in sorted(found)]
+    return [found[start] for start in sorted(found)[:_REFERENCES]]
 
 
 def _same_referent(one: re.Match[str], other: re.Match[str]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -319,6 +321,9 @@ PARTS = [
     (POPULATION, "And area?", "What is the area of Vell?"),
     (JAC, "And turnover?", "turnover Huawei"),
     (EXPORTS, "What about Luxeed's prices?", "Luxeed's prices 2024"),
+    (EXPORTS, "What about its prices?", "Voyah’s prices 2024"),
+    (EXPORTS, "When did the partners announce it?", "When did the partners announce Voyah?"),
+    (EXPORTS, "How much does it cost to build one?", "How much does Voyah cost to build one?"),
     ((Turn("What was Voyah’s profit in 2024?"),), "And Luxeed’s sales?", "What was Luxeed’s sales in 2024?"),
     (EXPORTS, "And this year so far?", "How many cars did Voyah export in 2024 this year so far?"),
 ]
@@ -370,6 +375,16 @@ def test_a_question_that_was_completed_is_complete(history, follow_up):
     """A conversation remembers what was searched for, and completes it again with the turns before it."""
     asked = standalone(follow_up, history)
     assert standalone(asked, history) == asked
+
+
+@pytest.mark.parametrize(
+    "words", ["it ", "did its x ", "the company ", "it takes a b to x ", "A ", "A’s b ", "in May "]
+)
+def test_questions_of_the_greatest_length_are_completed_in_a_moment(words):
+    longest = ("Why " + words * LENGTH_LIMIT)[:LENGTH_LIMIT]
+    started = time.process_time()
+    standalone(longest, [Turn(longest, "Maextro")] * 8)
+    assert time.process_time() - started < 5
 
 
 @given(st.text(max_size=60))
