@@ -161,9 +161,11 @@ def test_a_span_stays_in_its_paragraph(reader: Reader) -> None:
 
 @pytest.fixture(scope="module")
 def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as Hugging Face keeps one, of a tiny untrained question-answering model."""
+    """A folder as Hugging Face keeps one, of a tiny untrained question-answering model, always the same."""
+    import torch
     import transformers
 
+    torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("tiny-reader")
     shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     config = transformers.BertConfig(vocab_size=30522, **shape)
