@@ -26,7 +26,7 @@ from assistant.sources.office import parse_docx
 from assistant.sources.pdf import parse_pdf
 from assistant.sources.text import parse_text
 
-PARSER_VERSION = "3"
+PARSER_VERSION = "4"
 """Part of every item's hash: raise it when the same bytes would give another Article."""
 
 SIZE_LIMIT = 50 * 1024 * 1024
