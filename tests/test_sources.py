@@ -22,6 +22,7 @@ from assistant.sources import FileItem, Skipped, Unlisted, files, items, parse
 from assistant.sources.cleaning import clean, decode, join_paragraphs
 from assistant.sources.draft import Draft, to_article, to_date
 from assistant.sources.files import PARSERS
+from assistant.sources.html import blocks
 
 FIRST = "The river bridge in Vell was opened on Friday by Mara Lind, who said it had cost twelve million crowns."
 SECOND = "Traffic across the Orve had been carried by two slow ferries since the great flood of the year before."
@@ -403,12 +404,27 @@ def test_wrapped_lines_are_one_paragraph():
 
 
 @pytest.mark.parametrize("block", [
-    "<script>CANARY()</script>", "<div>CANARY</div>", "<!-- CANARY -->", "<style>\n.CANARY {}\n</style>", "<p hidden>CANARY</p>",
-    "<iframe src='CANARY'></iframe>", "[x]: https://CANARY.example 'CANARY'", "<form action=CANARY>CANARY</form>",
+    "<script>CANARY()</script>", "<!-- CANARY -->", "<div style='display:none'>CANARY</div>", "<?php CANARY ?>", "<style>\n.CANARY {}\n</style>", "<p hidden>CANARY</p>",
+    "<iframe src='CANARY'></iframe>", "[x]: https://CANARY.example 'CANARY'", "<form action=CANARY></form>", "<div class=CANARY>\n<script>\nCANARY()\n</script>\n</div>",
 ])  # fmt: skip
-def test_html_blocks_and_link_targets_are_not_in_the_text(block):
+def test_what_a_block_of_html_does_not_show_and_link_targets_are_not_in_the_text(block):
     found = read("a.md", f"{FIRST}\n\n{block}\n\n{SECOND}")
     assert found.text == PROSE
+
+
+@pytest.mark.parametrize("block", [
+    f"<p>{SECOND}</p>", f"<div class='post'>\n{SECOND}\n</div>", f"<!-- wp:paragraph -->\n<p>{SECOND}</p>\n<!-- /wp:paragraph -->",
+    f"<table>\n<tr><td>{SECOND}</td></tr>\n</table>",
+])  # fmt: skip
+def test_a_block_of_html_is_the_paragraphs_that_it_shows(block):
+    assert read("a.md", f"{FIRST}\n\n{block}\n\nThe end.").text == f"{PROSE}\n\nThe end."
+
+
+def test_invisible_characters_written_as_entities_are_stripped_like_others():
+    text = "&#8203;An inter&shy;national &#x200B; bridge&#xfeff;"
+    for name, content in (("a.md", text), ("a.md", f"<p>{text}</p>"), ("a.html", f"{PAGE}<p>{text}</p>")):
+        assert read(name, content).text.split("\n\n")[-1] == "An international bridge"
+    assert blocks(f"<p>{text}</p><p>&#8203;</p>") == ["An international bridge"]
 
 
 def test_inline_html_loses_its_tags():

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from assistant.errors import ArticleUnreadable
 from assistant.sources.archive import leads_out, open_archive
-from assistant.sources.cleaning import clean, decode, join_paragraphs
+from assistant.sources.cleaning import decode, join_paragraphs
 from assistant.sources.draft import Draft
 from assistant.sources.html import blocks
 from assistant.sources.xml import parse_xml
@@ -32,7 +32,7 @@ def parse_epub(raw: bytes) -> Draft:
         place = root.get("full-path", "") if root is not None else ""
         package = parse_xml(_member(archive, place))
         texts = [text for name in _spine(package, place) for text in blocks(decode(_member(archive, name)))]
-    return Draft(join_paragraphs([clean(text) for text in texts]), _metadata(package))
+    return Draft(join_paragraphs(texts), _metadata(package))
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:

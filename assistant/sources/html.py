@@ -76,14 +76,15 @@ def _unmarked(line: str) -> str:
 
 
 def blocks(text: str) -> list[str]:
-    """All that a reader sees of a page that is known to be nothing but the text: a chapter, a mail."""
+    """All that a reader sees, clean, of a page that is known to be nothing but the text: a chapter, a mail."""
     from lxml import etree
 
     found: list[str] = []
     line: list[str] = []
 
     def end() -> None:
-        found.append(" ".join("".join(line).split()).strip(", "))
+        # Entities, which may stand for invisible characters, are decoded by now.
+        found.append(" ".join(clean("".join(line)).split()).strip(", "))
         line.clear()
 
     if not text.strip():

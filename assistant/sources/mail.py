@@ -83,7 +83,7 @@ def _shown(part: Any, depth: int = 0) -> list[str]:
     if kind == "text/plain":
         return paragraphs(clean(_decoded(part)))
     if kind == "text/html":
-        return [clean(text) for text in blocks(_decoded(part))]
+        return blocks(_decoded(part))
     if not part.is_multipart():
         return []
     inner = [found for each in part.get_payload() if (found := _shown(each, depth + 1))]

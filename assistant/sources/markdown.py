@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from assistant.errors import ArticleUnreadable
-from assistant.sources.cleaning import join_paragraphs
+from assistant.sources.cleaning import clean, join_paragraphs
 from assistant.sources.draft import ALIASES, Draft
+from assistant.sources.html import blocks
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -22,7 +23,8 @@ _FRONT_MATTER_DEPTH = 20
 def parse_markdown(text: str) -> Draft:
     metadata, body = _front_matter(text)
     tokens = _tokens(body)
-    paragraphs = list(_paragraphs(tokens))
+    # Entities, which may stand for invisible characters, are decoded by now.
+    paragraphs = [clean(text) for text in _paragraphs(tokens)]
     if not metadata.get("title") and tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
         metadata["title"] = paragraphs.pop(0)
     return Draft(join_paragraphs(paragraphs), metadata)
@@ -94,7 +96,7 @@ def _tokens(body: str) -> list[Token]:
 
 
 def _paragraphs(tokens: Sequence[Token]) -> Iterator[str]:
-    """One string per paragraph, heading, list item, table row or code block; HTML blocks are left out."""
+    """One string per paragraph, heading, list item, table row or code block, and those of HTML blocks."""
     row: list[str] | None = None
     for token in tokens:
         if token.type == "tr_open":
@@ -110,6 +112,9 @@ def _paragraphs(tokens: Sequence[Token]) -> Iterator[str]:
                 row.append(text)
         elif token.type in ("fence", "code_block"):
             yield from re.split(r"\n\s*\n", token.content)
+        elif token.type == "html_block":
+            # Within a body, for a comment alone is no page.
+            yield from blocks(f"<body>{token.content}</body>")
 
 
 def _inline(children: Sequence[Token]) -> str:
