@@ -6,7 +6,7 @@ an index after a kill within the step, and what else that leaves:
     1 lock       one writer; what a killed sync left behind is discarded, its vectors stay
                      as it was: writer.json says who died; the operating system frees the lock itself
     2 read       every item's hash against the catalog; changed ones are parsed and split, and then, some at a time, so
-                 that no corpus is held in memory (but for the rows of exports, and objects given from Python),
+                 that no corpus is held in memory (but for JSON arrays, and objects given from Python),
       embed      texts without a stored vector, stored as they come
                      as it was: vectors of no passage, which the next sync finds and does not make again
       store      new rows born in, rows in whose place they come dead from, the next generation
