@@ -54,8 +54,8 @@ class Question:
 class Paragraph:
     """`title` is that of its article, "" where it has none.
 
-    `alone` are some of its questions as they are put to a whole corpus: they name the subject ("How many stops will
-    Brackenport's Line C have?"), which the passage that answers often does not ("There will be seventeen stops").
+    `alone` are some of its questions as they are put to a whole corpus: they name the subject ("How many rooms
+    will the Hotel Sarna in Vell have?"), which the passage that answers often does not ("There will be ninety rooms").
     """
 
     text: str
