@@ -270,6 +270,22 @@ def test_filters_hold_for_follow_ups_and_an_empty_choice_is_said_and_undone(page
     assert ask(page, JAC).locator(".short").inner_text() == "Maextro"
 
 
+def test_filters_that_change_together_are_counted_once(page: Any) -> None:
+    """One request for each field would let the first one's count, with a filter still set, come last and stay."""
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Published from").fill("2019-01-01")
+    page.get_by_text(re.compile(r"from 2019-01-01. \d+ of \d+ articles can answer")).wait_for()
+    page.get_by_label("Published to").fill("2020-01-01")
+    page.get_by_text(re.compile(r"2020-01-01. None of the \d+ articles can answer")).wait_for()
+    sent = []
+    page.on("request", lambda request: sent.append(request.post_data) if request.url.endswith("/queue/join?") else None)
+    page.locator("#matching button").click()
+    page.locator("#matching button").wait_for(state="hidden")
+    page.wait_for_timeout(200)  # what else was to come
+    assert len(sent) == 2  # the click, and the count
+    assert '["","",' in sent[-1]
+
+
 def test_a_reload_loses_nothing_and_earlier_conversations_open_again(page: Any) -> None:
     ask(page, JAC)
     ask(page, "And with Chery?")

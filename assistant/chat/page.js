@@ -260,6 +260,12 @@ document.addEventListener('keydown', (event) => {
   else return;
   event.preventDefault();
 });
+// Several filters may change at once: the server is asked once, when all have.
+let settling = null;
+document.addEventListener('filters', () => {
+  clearTimeout(settling);
+  settling = setTimeout(() => trigger('filtered'), 50);
+});
 document.body.ariaBusy = 'true'; // until the page's load event has put everything where it was
 watch('value', changed);
 changed();

@@ -189,8 +189,11 @@ def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, welcome: str,
     parts.conversation.stop(asking.stop, [parts.turns], outputs[1:], queue=False, **quiet)
     unfiltered = ("", "", ANY_SOURCE)
     parts.conversation.unfilter(lambda: unfiltered, None, parts.filters, **quiet)
-    changed = [field.change for field in parts.filters]
-    gr.on(changed, _matching(assistant), parts.filters, [parts.matching, parts.set], **quiet)
+    # Several fields may change at once. Gradio then runs one event for each, in any order, and the stale one may be the
+    # last to answer: the browser waits until all have changed, and sends one.
+    gr.on([field.change for field in parts.filters], None, js="() => document.dispatchEvent(new Event('filters'))")
+    told = [parts.matching, parts.set]
+    parts.conversation.filtered(_matching(assistant), parts.filters, told, trigger_mode="always_last", **quiet)
     if can_save:
         save = _told(gr, _saver(assistant, render))
         parts.conversation.save(save, [parts.turns], [parts.turns, parts.conversation], **quiet)
