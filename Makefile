@@ -1,13 +1,14 @@
 # Two commands for a newcomer: `make chat` and `make test`. Each sets up .venv with the pinned versions first.
 PYTHON ?= python3
 PORT ?= 7860
+JOBS ?= 2
 BIN := .venv/bin
 
 .PHONY: help install chat test check format clean
 
 help:
 	@echo "make chat     set up, index the corpus, open the chat page"
-	@echo "make test     set up, run the tests; all of them, the slow ones too: make test FULL=1"
+	@echo "make test     set up, run the tests, two files at a time (JOBS=2); the slow ones too: make test FULL=1"
 	@echo "make check    set up, run ruff and mypy"
 	@echo "make install  set up only"
 	@echo "make clean    remove .venv, caches and the index (it can be made again)"
@@ -18,7 +19,7 @@ chat: .venv/ready
 	$(BIN)/assistant chat --open --port $(PORT)
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest $(if $(FULL),-m "")
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(if $(FULL),-m "")
 
 check: .venv/ready-dev
 	$(BIN)/ruff check .
