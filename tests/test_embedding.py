@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from assistant import embedding
-from assistant.embedding import NumpyBert, SentenceEmbedder, load_embedder
+from assistant.embedding import FEW, NumpyBert, SentenceEmbedder, load_embedder
 from assistant.errors import ModelUnavailable
 from assistant.settings import BUNDLED_EMBEDDING
 
@@ -40,14 +40,15 @@ def bundled() -> SentenceEmbedder:
 
 @pytest.fixture(scope="module")
 def passages(bundled: SentenceEmbedder) -> dict[int, np.ndarray]:
-    """The library's vector per position in TEXTS."""
-    return dict(bundled.passages(TEXTS))
+    """The library's vector per position in TEXTS, which are followed by others: a few are not embedded by it."""
+    return {i: vector for i, vector in bundled.passages([*TEXTS, *["word"] * FEW]) if i < len(TEXTS)}
 
 
 def test_every_passage_is_embedded_once_under_its_own_position(bundled: SentenceEmbedder) -> None:
-    texts = [f"{'word ' * (i * 7 % 40)}number {i}" for i in range(70)]
-    positions = [i for i, _ in bundled.passages(texts)]
-    assert sorted(positions) == list(range(70))
+    for count in (70, FEW + 70):
+        texts = [f"{'word ' * (i * 7 % 40)}number {i}" for i in range(count)]
+        positions = [i for i, _ in bundled.passages(texts)]
+        assert sorted(positions) == list(range(count))
 
 
 def test_no_passages_give_no_vectors(bundled: SentenceEmbedder) -> None:
@@ -168,10 +169,23 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
 def test_loading_the_library_draws_no_progress_of_its_own() -> None:
     code = (
         "from assistant.embedding import load_embedder;"
-        f"assert len(list(load_embedder({BUNDLED_EMBEDDING!r}).passages(['Which brand?']))) == 1"
+        f"assert len(list(load_embedder({BUNDLED_EMBEDDING!r}).passages(['Which brand?'] * {FEW + 1}))) == {FEW + 1}"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_a_few_passages_are_embedded_without_the_library(bundled: SentenceEmbedder) -> None:
+    code = (
+        "import sys; from assistant.embedding import load_embedder;"
+        f"vectors = dict(load_embedder({BUNDLED_EMBEDDING!r}).passages({TEXTS!r}));"
+        "assert 'torch' not in sys.modules; print(sum(float(v[0]) for v in vectors.values()), len(vectors))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    total, count = done.stdout.split()
+    usual = [bundled._full.encode([text], normalize_embeddings=True)[0] for text in TEXTS]
+    assert float(total) == pytest.approx(sum(float(vector[0]) for vector in usual), abs=1e-4)
+    assert int(count) == len(TEXTS)
 
 
 def test_a_hub_name_fails_quickly_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:

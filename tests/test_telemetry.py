@@ -30,9 +30,10 @@ real, looked_up = socket.socket.connect, socket.getaddrinfo
 socket.socket.connect = socket.socket.connect_ex = refuse
 socket.getaddrinfo = look_up
 
-from assistant import Assistant
+from assistant import Assistant, embedding
 from assistant.server import build_app
 
+embedding.FEW = 0  # so that the library is loaded, too
 with Assistant.open(corpus=sys.argv[1], index=sys.argv[2]) as assistant:
     assistant.sync()
     assert assistant.ask("Which brand did Huawei launch with JAC?").short == "Maextro"
