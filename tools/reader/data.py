@@ -15,7 +15,7 @@ import math
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,15 @@ KINDS = ("squad", "human_pos", "human_neg", "hard_window", "swapped", "qamr", "q
 
 @dataclass(frozen=True)
 class Question:
-    """One question on one paragraph; no `answers` means that the paragraph does not answer it."""
+    """One question on one paragraph; no `answers` means that the paragraph does not answer it.
+
+    `evidence`, (start, end), are the sentences that answer only together, where one alone does not.
+    """
 
     id: str
     text: str
     answers: tuple[tuple[str, int], ...]
+    evidence: tuple[int, int] | None = None
 
     def consensus(self) -> tuple[str, int]:
         """The span most annotators chose (the shortest of those tied): one target is all that CE takes."""
@@ -56,12 +60,14 @@ class Paragraph:
 
     `alone` are some of its questions as they are put to a whole corpus: they name the subject ("How many rooms
     will the Hotel Sarna in Vell have?"), which the passage that answers often does not ("There will be ninety rooms").
+    `bridge` are questions that two neighbouring sentences answer together.
     """
 
     text: str
     questions: tuple[Question, ...]
     title: str = ""
     alone: tuple[Question, ...] = ()
+    bridge: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,13 +115,16 @@ def choose_held_out(human: list[Article], squad: list[Article], news: list[Clust
     return HeldOut(
         human=sorted(rng.sample(sorted(a.title for a in human), 4)),
         squad=sorted(rng.sample(large, min(5, len(large)))),
-        news=[cluster.name for cluster in news if cluster.name.split("-")[1] == "05"],
+        news=[cluster.name for cluster in news if cluster.held_out],
     )
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The articles to train on, those to validate on, and QAMR's sentences."""
+    """The articles to train on, those to validate on, and QAMR's sentences.
+
+    `mined`, by a question's id, are the places in its cluster that a reader wrongly gave: (article, start, end).
+    """
 
     squad: list[Article]
     human: list[Article]
@@ -125,9 +134,11 @@ class Sources:
     qamr: list[Paragraph]
     news: list[Cluster]
     news_held_out: list[Cluster]
+    mined: dict[str, list[tuple[int, int, int]]]
 
 
-def read_sources(data: Path) -> Sources:
+def read_sources(data: Path, mined: Path | None = None) -> Sources:
+    """`mined` is what mine.py wrote, if it was run."""
     squad = read_squad(data / "squad" / "train-v1.1.json.gz")
     human = read_squad(data / "squad" / "negatives-train.json.gz")
     news = read_news()
@@ -141,6 +152,7 @@ def read_sources(data: Path) -> Sources:
         qamr=read_qamr(data / "qamr"),
         news=[c for c in news if c.name not in held.news],
         news_held_out=[c for c in news if c.name in held.news],
+        mined=json.loads(mined.read_text()) if mined and mined.exists() else {},
     )
 
 
@@ -161,6 +173,10 @@ class Cluster:
     articles: tuple[Article, ...]
     silent: tuple[Silent, ...] = ()
 
+    @property
+    def held_out(self) -> bool:
+        return self.name.split("-")[1] == "05"
+
     def unanswered(self) -> Article:
         """Its paragraphs, each with all of the questions that none of them answers."""
         return self._read_whole(Question(q.id, q.text, ()) for q in self.silent)
@@ -168,6 +184,10 @@ class Cluster:
     def asked_alone(self) -> Article:
         """Its paragraphs, each with all of the questions that name their subject, whichever of them answers."""
         return self._read_whole(q for a in self.articles for p in a.paragraphs for q in p.alone)
+
+    def asked_across(self) -> Article:
+        """Its paragraphs, each with all of the questions that two sentences answer together."""
+        return self._read_whole(q for a in self.articles for p in a.paragraphs for q in p.bridge)
 
     def _read_whole(self, questions: Iterable[Question]) -> Article:
         asked = tuple(questions)
@@ -180,17 +200,24 @@ def read_news(folder: Path = NEWS) -> list[Cluster]:
 
 def _news_cluster(path: Path) -> Cluster:
     raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    alone: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in raw.get("alone", ()):
-        alone[row["article"]].append(row)
-    articles = tuple(_news_article(path.stem, i, one, alone[i]) for i, one in enumerate(raw["articles"]))
+    alone, bridge = (_by_article(raw.get(name, ())) for name in ("alone", "bridge"))
+    articles = tuple(_news_article(path.stem, i, one, alone[i], bridge[i]) for i, one in enumerate(raw["articles"]))
     silent = enumerate(raw.get("silent", ()))
     return Cluster(
         path.stem, articles, tuple(Silent(f"{path.stem}-silent-{i}", str(q["q"]), str(q["lure"])) for i, q in silent)
     )
 
 
-def _news_article(cluster: str, number: int, raw: dict[str, Any], alone: list[dict[str, Any]]) -> Article:
+def _by_article(rows: Iterable[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["article"]].append(row)
+    return found
+
+
+def _news_article(
+    cluster: str, number: int, raw: dict[str, Any], alone: list[dict[str, Any]], bridge: list[dict[str, Any]]
+) -> Article:
     text = raw["text"].strip()
     questions = tuple(
         Question(f"{cluster}-{number}-{i}", str(q["q"]).strip(), () if q.get("none") else (_news_answer(text, q),))
@@ -200,7 +227,16 @@ def _news_article(cluster: str, number: int, raw: dict[str, Any], alone: list[di
         replace(questions[row["question"]], id=f"{cluster}-{number}-{row['question']}-alone", text=str(row["q"]))
         for row in alone
     )
-    return Article(raw["title"], (Paragraph(text, questions, str(raw["title"]), named),))
+    across = tuple(
+        Question(f"{cluster}-{number}-{i}-bridge", str(row["q"]), (_news_answer(text, row),), _place(text, row["in"]))
+        for i, row in enumerate(bridge)
+    )
+    return Article(raw["title"], (Paragraph(text, questions, str(raw["title"]), named, across),))
+
+
+def _place(text: str, fragment: str) -> tuple[int, int]:
+    start = text.index(fragment)
+    return start, start + len(fragment)
 
 
 def _news_answer(text: str, question: dict[str, Any]) -> tuple[str, int]:
@@ -469,13 +505,15 @@ class Mix:
 
     hard_share: float = 0.45
     swap_share: float = 0.45
-    human_copies: int = 2
+    human_copies: int = 4
     qamr_positives: int = 10000
     qamr_negative_share: float = 0.4
     news_copies: int = 6
     alone_copies: int = 10
+    bridge_copies: int = 15
     news_hard_share: float = 0.7
     silent_copies: int = 20
+    mined_share: float = 0.6
     title_share: float = 0.75
 
 
@@ -483,6 +521,7 @@ class Mix:
 class _Builder:
     rng: random.Random
     mix: Mix
+    mined: dict[str, list[tuple[int, int, int]]] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     groups: int = 0
 
@@ -493,7 +532,9 @@ class _Builder:
     def add_positive(self, paragraph: Paragraph, question: Question, kind: str, *, titled: bool) -> Example:
         text = paragraph.text
         answer, at = question.consensus()
-        begin, end = window_around(text, at, at + len(answer), window_size(self.rng), self.rng)
+        begin, end = window_around(
+            text, *(question.evidence or (at, at + len(answer))), window_size(self.rng), self.rng
+        )
         begin = min(begin, at)
         end = max(end, at + len(answer))
         example = Example(
@@ -538,11 +579,12 @@ class _Builder:
         pool: dict[str, list[str]],
         kind: str,
         hard: float,
+        mined: Sequence[Window] = (),
     ) -> None:
         titled = self._titled()
         positive = self.add_positive(paragraph, question, kind, titled=titled)
         if self.rng.random() < hard:
-            negative = index.hard_negative(question, self.rng)
+            negative = self.rng.choice(mined) if mined else index.hard_negative(question, self.rng)
             if negative:
                 self.add_negative(question.text, negative, "hard_window", titled=titled, group=positive.group)
         if self.rng.random() < self.mix.swap_share:
@@ -568,6 +610,7 @@ class _Builder:
                 for question in (
                     *(paragraph.questions * self.mix.news_copies),
                     *(paragraph.alone * self.mix.alone_copies),
+                    *(paragraph.bridge * self.mix.bridge_copies),
                 ):
                     if not question.answers:
                         self._add_unanswerable(paragraph, question, "news_neg")
@@ -575,8 +618,21 @@ class _Builder:
                     # The other articles tell the same in other words; only a name or figure can be searched for there.
                     brief = len(question.consensus()[0].split()) <= 4
                     windows = all_windows if brief else own
-                    self._add_answerable(paragraph, question, windows, pool, "news", self.mix.news_hard_share)
+                    mined = self._around_mined(whole, question)
+                    self._add_answerable(paragraph, question, windows, pool, "news", self.mix.news_hard_share, mined)
         self._add_silent(cluster, whole)
+
+    def _around_mined(self, whole: Article, question: Question) -> list[Window]:
+        """Windows around the words that a reader wrongly gave; none in some cases, for those that only look alike."""
+        spots = self.mined.get(question.id, [])
+        if not spots or self.rng.random() >= self.mix.mined_share:
+            return []
+        windows = [self._around(whole.paragraphs[article], start, end) for article, start, end in spots]
+        return [window for window in windows if not holds_answer(window.text, question.answers)]
+
+    def _around(self, paragraph: Paragraph, start: int, end: int) -> Window:
+        begin, stop = window_around(paragraph.text, start, end, window_size(self.rng), self.rng)
+        return Window(paragraph.text[min(begin, start) : max(stop, end)], paragraph.title)
 
     def _add_silent(self, cluster: Cluster, whole: Article) -> None:
         """With the windows that hold the lure and look most like the question; a third with any that look like it."""
@@ -584,19 +640,21 @@ class _Builder:
         for question in cluster.silent:
             for _ in range(self.mix.silent_copies):
                 looks = windows.ranked(question.text, 3) or windows.passages
-                if self.rng.random() >= 1 / 3:
+                mined = self._around_mined(whole, Question(question.id, question.text, ()))
+                if mined and self.rng.random() < 0.5:
+                    looks = mined
+                elif self.rng.random() >= 1 / 3:
                     lures = self._around_lure(whole, question.lure)
                     looks = WindowIndex(lures).ranked(question.text, 2) or lures
                 self.add_negative(question.text, self.rng.choice(looks), "silent", titled=self._titled())
 
     def _around_lure(self, whole: Article, lure: str) -> list[Window]:
-        found = []
-        for paragraph in whole.paragraphs:
-            for match in re.finditer(rf"(?<!\w){re.escape(lure)}(?!\w)", paragraph.text):
-                begin, end = window_around(paragraph.text, *match.span(), window_size(self.rng), self.rng)
-                text = paragraph.text[min(begin, match.start()) : max(end, match.end())]
-                found.append(Window(text, paragraph.title))
-        return found
+        said = re.compile(rf"(?<!\w){re.escape(lure)}(?!\w)")
+        return [
+            self._around(paragraph, *match.span())
+            for paragraph in whole.paragraphs
+            for match in said.finditer(paragraph.text)
+        ]
 
     def add_qamr(self, sentences: list[Paragraph]) -> None:
         index = WindowIndex([Window(s.text) for s in sentences])
@@ -622,7 +680,7 @@ def _article_windows(article: Article, rng: random.Random) -> list[Window]:
 
 def build_examples(sources: Sources, epoch: int, mix: Mix | None = None, limit: int = 0) -> list[Example]:
     """All windows of one epoch; `limit` takes only the first article or so, for a smoke test."""
-    builder = _Builder(random.Random(1000 + epoch), mix or Mix())
+    builder = _Builder(random.Random(1000 + epoch), mix or Mix(), sources.mined)
     for article in sources.squad[: 2 if limit else None]:
         builder.add_article(article, human=False)
     for article in sources.human[: 1 if limit else None]:
@@ -707,7 +765,7 @@ def epoch_cache(data: Path, out: Path, tokenizer: Tokenizer, epoch: int, limit: 
     path = out / "cache" / (f"epoch-{epoch}.npz" if not limit else f"epoch-{epoch}-limit-{limit}.npz")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        sources = read_sources(data)
+        sources = read_sources(data, out / "mined.json")
         (out / "heldout.json").write_text(json.dumps(asdict(sources.held_out), indent=1) + "\n")
         encode(build_examples(sources, epoch, limit=limit), tokenizer).save(path)
     return Encoded.load(path)

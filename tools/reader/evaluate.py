@@ -203,7 +203,7 @@ def validate(reader: OnnxReader, sources: data.Sources, every: int = 1, *, title
 
     "silent": the news questions that have an answer beside those that nothing in their cluster answers, each read with
     the whole cluster, as a search in a corpus of near-alike articles would. "alone": the questions that name their
-    subject, read so, too.
+    subject, read so, too. "bridge": those that two sentences answer together, likewise.
     """
 
     def read(articles: Iterable[data.Article]) -> list[Prediction]:
@@ -217,6 +217,7 @@ def validate(reader: OnnxReader, sources: data.Sources, every: int = 1, *, title
         "news": with_no_answer(news),
         "silent": with_no_answer([p for p in news if p.answerable] + silent),
         "alone": with_no_answer(read(cluster.asked_alone() for cluster in sources.news_held_out)),
+        "bridge": answerable_scores(read(cluster.asked_across() for cluster in sources.news_held_out)),
     }
 
 
