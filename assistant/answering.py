@@ -16,7 +16,7 @@ from assistant.calibration import Calibration, logistic
 from assistant.questions import anchors, wanted
 from assistant.schema import Answer, Article, Citation, Disagreement, Hit, Span
 from assistant.splitting import widen
-from assistant.values import contradict, numbers, states
+from assistant.values import LESS, MORE, NEGATED, contradict, numbers, states
 from assistant.words import SMALL_IN_TITLES, STOPWORDS, content_stems, content_words, stem, words
 
 MOST_CITATIONS = 3
@@ -49,9 +49,9 @@ _SIGN_OF = (
     (re.compile(r"(?<![\w.,])\+(?=[\d.$€£¥])"), "plus "),
 )
 _TURNS = {
-    **dict.fromkeys(("more", "over", "above"), "more"),
-    **dict.fromkeys(("less", "fewer", "under", "below"), "less"),
-    **dict.fromkeys(("no", "not", "never", "neither", "nor"), "not"),
+    **dict.fromkeys(MORE, "more"),
+    **dict.fromkeys(LESS, "less"),
+    **dict.fromkeys(NEGATED | {"neither", "nor"}, "not"),
     **{word: word for word in "up down least most before after since until without".split()},
 }
 """Stop words that turn what is said into another thing, or its opposite."""

@@ -181,12 +181,12 @@ _BESIDE_A_YEAR = frozenset(
 """A bare "1900" beside any other word counts something: cars, kilometres."""
 
 
-_MORE = frozenset(("more", "over", "above"))
-_LESS = frozenset(("less", "fewer", "under", "below"))
+MORE = frozenset(("more", "over", "above"))
+LESS = frozenset(("less", "fewer", "under", "below"))
 _UP = frozenset("up rose risen grew grown increased".split())
 _DOWN = frozenset("down fell fallen dropped declined decreased".split())
-_BOUND = _MORE | _LESS | {"than"}
-_NEGATED = frozenset(("no", "not", "never"))
+_BOUND = MORE | LESS | {"than"}
+NEGATED = frozenset(("no", "not", "never"))
 
 
 def contradict(one: str, other: str) -> bool:
@@ -218,9 +218,9 @@ def contradict(one: str, other: str) -> bool:
 
 def _opposed(high: set[str], a: Decimal, low: set[str], b: Decimal) -> bool:
     """Whether the first lies above what the second lies below, or goes up where it goes down; of one unit else."""
-    if (high | low) & _NEGATED:
+    if (high | low) & NEGATED:
         return False
-    if high & _MORE and low & _LESS and not (high & _LESS or low & _MORE):
+    if high & MORE and low & LESS and not (high & LESS or low & MORE):
         return a >= b and high - _BOUND == low - _BOUND
     # "Down to 5%" is a level.
     turned = high & _UP and low & _DOWN and not (high & _DOWN or low & _UP or "to" in high | low)

@@ -206,12 +206,12 @@ def _read(path: Path) -> Iterator[_Line]:
 
 def _opened(path: Path) -> Opened:
     """Of text in another encoding than UTF-8, which has to be known as a whole, from memory."""
-    if _is_utf8(path):
+    if _holds_utf8(path):
         return lambda: path.open("rb")
     return functools.partial(io.BytesIO, decode(path.read_bytes()).encode())
 
 
-def _is_utf8(path: Path) -> bool:
+def _holds_utf8(path: Path) -> bool:
     """Raises OSError, and ArticleUnreadable if it looks binary."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
