@@ -11,7 +11,7 @@ help:
 	@echo "make test     set up, run the tests, two files at a time (JOBS=2); the slow ones too: make test FULL=1"
 	@echo "make check    set up, run ruff and mypy"
 	@echo "make install  set up only"
-	@echo "make clean    remove .venv, caches and the index (it can be made again)"
+	@echo "make clean    remove .venv, caches and the index, with the list of named sources"
 
 install: .venv/ready
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from test_architecture import LAYERS
 
 from assistant import Assistant
 from assistant.cli import cli
@@ -37,6 +38,9 @@ def test_the_map_is_the_modules_own_first_lines() -> None:
         name = f"{path.parent.name}/" if path.name == "__init__.py" else path.name
         expected[name] = first_line(path).replace("|", "\\|")
     assert rows == expected
+    layers = [i for name in rows for i, layer in enumerate(LAYERS) if name.removesuffix(".py").rstrip("/") in layer]
+    assert len(layers) == len(rows)
+    assert layers == sorted(layers)
 
 
 def test_the_python_examples_run(
