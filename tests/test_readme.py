@@ -67,7 +67,9 @@ def test_every_make_target_named_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE), target
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"(?<![\w/-])(?:tests|corpus|assistant|tools)/[\w./-]+\w", README))))
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"(?<![\w/-])(?:tests|corpus|assistant|tools)/[\w./-]+\w", README)))
+)
 def test_every_file_named_exists(path: str) -> None:
     assert (ROOT / path).exists()
 
