@@ -14,7 +14,7 @@ import yaml
 from conftest import WordEmbedder, write_article
 
 from assistant import Assistant, Settings
-from assistant.chat.adding import add_files, update
+from assistant.chat.adding import Adding, add_files, update
 from assistant.chat.asking import FAILED, LEFT, STOPPED, Asking
 from assistant.chat.markup import conversation_markup
 from assistant.chat.regression import run_file
@@ -207,6 +207,31 @@ def test_a_second_piece_of_work_waits_for_the_first() -> None:
 
     asyncio.run(go())
     assert sorted(done) == ["a", "b"]
+
+
+def test_what_was_dropped_or_entered_since_stays_in_its_field(
+    open_assistant: Callable[..., Assistant], tmp_path: Path
+) -> None:
+    import gradio
+
+    assistant = open_assistant()
+    assistant.sync()
+    (tmp_path / "tram.md").write_text("The tram of Vell was paid for by Ida Holm.", encoding="utf-8")
+    with gradio.Blocks():
+        adding = Adding(gradio, assistant)
+
+    async def go() -> tuple[list[Any], list[Any]]:
+        return await _rest(adding._add([str(tmp_path / "tram.md")])), await _rest(adding._fetch("not an address"))
+
+    files, addresses = asyncio.run(go())
+    skip = gradio.skip()
+    assert [field for field, *_ in files] == [None, *[skip] * (len(files) - 1)]
+    assert len(files) > 1
+    # One that failed stays.
+    assert addresses[-1][0] == ""
+    assert adding._emptied("https://a.example/", "") == skip
+    assert adding._emptied("https://b.example/", "https://a.example/") == skip
+    assert adding._emptied("https://a.example/", "https://a.example/") == ""
 
 
 def test_a_stopped_sync_leaves_the_index_as_it_was_and_can_be_taken_up_again(

@@ -358,6 +358,24 @@ def test_an_added_article_answers_what_only_it_can(page: Any, tmp_path: Path) ->
     page.locator("#outcomes li.removed").wait_for(timeout=60_000)
 
 
+def test_a_file_that_is_dropped_while_another_is_added_is_added_too(page: Any, tmp_path: Path) -> None:
+    text = "".join(f"Ferry {i} left pier {i % 90} at {i % 24} o'clock with {i * 7} people. " for i in range(1_500))
+    write_article(tmp_path / "barges.md", "Barges", "Lamp", "2024-07-01", text)
+    write_article(tmp_path / "sledge.md", "Sledge", "Lamp", "2024-07-01", "Ida Holm paid for the sledge of Vell.")
+    page.get_by_role("tab", name="Articles").click()
+    page.locator("#add input[type=file]").set_input_files(tmp_path / "barges.md")
+    page.locator("#outcomes").get_by_text("embedding:").wait_for(timeout=60_000)
+    page.locator("#add input[type=file]").set_input_files(tmp_path / "sledge.md")
+    page.get_by_label("Search the articles").fill("sledge")
+    page.get_by_text(re.compile(r"^1 of \d+ articles")).wait_for(timeout=60_000)
+    page.locator("#add input[type=file]").wait_for(state="attached")
+    for name in ("barges.md", "sledge.md"):
+        page.get_by_label("Added files and addresses to remove").click()
+        page.get_by_role("option", name=name).click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.locator("#outcomes li.removed").nth(1).wait_for(timeout=60_000)
+
+
 def test_a_thumbs_down_becomes_a_case_that_eval_runs(page: Any, tmp_path: Path) -> None:
     turn = ask(page, JAC)
     turn.get_by_role("button", name="This answer is wrong").click()
