@@ -25,6 +25,8 @@ from assistant.schema import Span
 
 SKIP = object()
 GRADIO = SimpleNamespace(skip=lambda: SKIP, EventData=object, Request=object)
+NOTHING = (SKIP,) * 4
+"""Of a generator that yields nothing gradio makes None for each output; what it yielded last is sent again at its end."""
 SESSION = SimpleNamespace(session_hash="s")
 BRIDGE = "Who opened the bridge over the Orve?"
 
@@ -140,7 +142,13 @@ def test_nothing_of_a_dropped_question_is_shown(asking_with: Callable[[Any], Ask
         reader.let.set()
         return await rest
 
-    assert asyncio.run(go()) == []
+    assert asyncio.run(go()) == [NOTHING]
+
+
+def test_a_turn_that_is_not_there_any_more_is_not_asked_again(asking_with: Callable[[Any], Asking]) -> None:
+    asking = asking_with(load_reader())
+    again = asking.again(to_browser([ShownTurn(BRIDGE)]), None, None, None, SimpleNamespace(place=1), SESSION)
+    assert asyncio.run(_rest(again)) == [NOTHING]
 
 
 def test_a_question_left_waiting_by_a_server_that_has_ended_can_be_stopped(

@@ -66,6 +66,7 @@ class Asking:
         """A turn without an answer is asked once more, under the filters that are set now."""
         turns = await asyncio.to_thread(from_browser, kept, self._assistant)
         if not 0 <= event.place < len(turns):
+            yield (self._skip(),) * 4
             return
         question = turns.pop(event.place).question
         filters = filled(since, until, source)
@@ -121,6 +122,9 @@ class Asking:
                 raise
         elif ended.result():
             yield self._skip(), *await asyncio.to_thread(self._with, kept, replace(waiting, failure=STOPPED)), ""
+        else:
+            # What was yielded last is sent once more at the end: the question, to a page that has left it.
+            yield (self._skip(),) * 4
 
     async def _in_turn(self, waiting: ShownTurn, kept: list[Any]) -> tuple[Any, str]:
         async with self._one_at_a_time:
