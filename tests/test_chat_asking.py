@@ -15,7 +15,7 @@ from conftest import WordEmbedder, write_article
 
 from assistant import Assistant, Settings
 from assistant.chat.adding import Adding, add_files, update
-from assistant.chat.asking import FAILED, LEFT, STOPPED, Asking
+from assistant.chat.asking import FAILED, LEFT, ONE_AT_A_TIME, STOPPED, Asking
 from assistant.chat.markup import conversation_markup
 from assistant.chat.regression import run_file
 from assistant.chat.turns import ShownTurn, from_browser, to_browser
@@ -24,7 +24,8 @@ from assistant.reading import load_reader
 from assistant.schema import Span
 
 SKIP = object()
-GRADIO = SimpleNamespace(skip=lambda: SKIP, EventData=object, Request=object)
+TOLD: list[str] = []
+GRADIO = SimpleNamespace(skip=lambda: SKIP, Info=TOLD.append, EventData=object, Request=object)
 NOTHING = (SKIP,) * 4
 """Of a generator that yields nothing gradio makes None for each output; what it yielded last is sent again at its end."""
 SESSION = SimpleNamespace(session_hash="s")
@@ -127,6 +128,30 @@ def test_one_that_waits_for_its_turn_can_be_stopped_too_and_another_session_goes
     stopped, answered = asyncio.run(go())
     assert stopped[1][0]["failure"] == STOPPED
     assert answered[1][0]["answer"]["short"] == "Mara Lind"
+
+
+def test_a_question_that_comes_while_another_is_answered_is_refused_and_takes_nothing_from_its_answer(
+    asking_with: Callable[[Any], Asking],
+) -> None:
+    reader = HeldReader()
+    asking = asking_with(reader)
+    event = SimpleNamespace(question="Who built the harbour of Tansk?")
+
+    def offered(kept: Any) -> AsyncIterator[tuple[Any, ...]]:
+        return asking.offered(kept, None, None, None, event, SESSION)
+
+    async def go() -> tuple[Any, ...]:
+        first = typed(asking, BRIDGE)
+        _, kept, *_ = await anext(first)
+        TOLD.clear()
+        assert await _rest(offered(kept)) == [NOTHING]
+        assert TOLD == [ONE_AT_A_TIME]
+        reader.let.set()
+        (_, answered, *_) = (await _rest(first))[-1]
+        return (await _rest(offered(answered)))[-1]
+
+    _, kept, *_ = asyncio.run(go())
+    assert [turn["answer"]["short"] for turn in kept] == ["Mara Lind", "Hollen Works"]
 
 
 def test_nothing_of_a_dropped_question_is_shown(asking_with: Callable[[Any], Asking]) -> None:

@@ -217,6 +217,20 @@ def test_bad_questions_get_a_line_and_the_page_stays_usable(page: Any) -> None:
     assert ask(page, JAC).locator(".short").inner_text() == "Maextro"
 
 
+def test_a_question_typed_while_an_example_is_asked_stays_in_the_field_and_no_answer_is_lost(page: Any) -> None:
+    page.locator("#question textarea").fill(JAC)
+    page.locator("#conversation [data-ask]").first.evaluate(
+        "(example) => { example.click(); document.querySelector('#question button').click(); }"
+    )
+    page.get_by_text("One question at a time").wait_for()
+    replies(page).first.wait_for(timeout=20_000)
+    assert page.locator("#question textarea").input_value() == JAC
+    page.locator("#question textarea").press("Enter")
+    replies(page).nth(1).wait_for(timeout=20_000)
+    assert replies(page).locator(".short").count() == 2
+    assert replies(page).locator(".short").last.inner_text() == "Maextro"
+
+
 def test_a_stopped_question_outlives_a_reload_and_is_asked_again(page: Any) -> None:
     # Clicked as soon as it is there: no test could be sure to come before the answer otherwise.
     page.evaluate(
