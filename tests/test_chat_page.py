@@ -318,6 +318,22 @@ def test_a_reload_loses_nothing_and_earlier_conversations_open_again(page: Any) 
     assert turns.all_inner_texts()[:2] == shown
 
 
+def test_a_double_click_forgets_one_conversation(page: Any) -> None:
+    for question in ("???", "!!!"):
+        ask(page, question)
+        page.get_by_role("button", name="New conversation").click()
+        page.locator("#conversation .welcome").wait_for()
+    page.get_by_text("Earlier conversations").click()
+    kept = page.locator("#past li")
+    button = kept.first.get_by_role("button", name="Forget").bounding_box()
+    page.mouse.click(button["x"] + 5, button["y"] + 5)
+    kept.nth(1).wait_for(state="detached")
+    page.mouse.down(click_count=2)
+    page.mouse.up(click_count=2)
+    page.wait_for_timeout(200)  # what else was to go
+    assert kept.all_inner_texts() == ["??? Forget"]
+
+
 def test_a_link_asks_the_same_under_the_same_filters_once(visit: Callable[..., Any]) -> None:
     page = visit(permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Filters").click()
