@@ -44,7 +44,7 @@ class Adding:
         with gr.Row():
             self._update = gr.Button("Update all", size="sm", min_width=100)
             self._stop = gr.Button("Stop", size="sm", min_width=100, interactive=False, elem_id="stop-sync")
-        self.remove_which = gr.Dropdown(
+        self._remove_which = gr.Dropdown(
             added(assistant), multiselect=True, label="Added files and addresses to remove", value=[]
         )
         self._remove = gr.Button("Remove", size="sm")
@@ -60,13 +60,24 @@ class Adding:
         return [
             self._files.upload(self._add, [self._files], [self._files, *shown], **queued),
             fetched,
-            self._remove.click(self._give_up, [self.remove_which], shown, **quiet),
+            self._remove.click(self._give_up, [self._remove_which], shown, **quiet),
             self._update.click(self._bring_up_to_date, None, shown, **quiet),
         ]
 
     def resumed(self) -> tuple[Any, ...]:
         """For a page that was loaded anew: (function, its inputs, its outputs) that show what is being done."""
         return self._resume, None, [self._outcomes, self._stop]
+
+    def removable(self) -> tuple[Any, ...]:
+        """For when the index may have changed: (function, its inputs, its outputs) that show what can be removed."""
+        return self._offer, [self._remove_which], [self._remove_which]
+
+    def _offer(self, chosen: list[str]) -> Any:
+        """What is chosen stays so, without what is there no longer."""
+        choices = added(self._assistant)
+        left = [name for name in chosen if name in choices]
+        # A value is sent only where it must be: another one may have been chosen meanwhile.
+        return self._gr.Dropdown(choices=choices, **({} if left == chosen else {"value": left}))
 
     async def _add(self, files: list[str] | None) -> AsyncIterator[tuple[Any, ...]]:
         paths = [Path(path) for path in files or []]
