@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from conftest import HOSTILE, write_article
@@ -355,6 +356,32 @@ def test_a_link_asks_the_same_under_the_same_filters_once(visit: Callable[..., A
     ready(other)
     assert replies(other).count() == 1
     assert not other.evaluate("location.search")
+
+
+def test_a_link_whose_page_is_loaded_again_before_the_answer_is_asked_once(page: Any, address: str) -> None:
+    page.add_init_script(
+        "new MutationObserver(() => { if (!sessionStorage.again && document.querySelector('#conversation .pending'))"
+        " { sessionStorage.again = 1; location.reload(); } }).observe(document, { childList: true, subtree: true })"
+    )
+    page.goto(f"{address}?{urlencode({'q': JAC})}")
+    page.wait_for_function("sessionStorage.again")
+    ready(page)
+    page.get_by_role("button", name="Ask again").wait_for()
+    page.wait_for_timeout(500)  # what else would be asked
+    assert page.locator("#conversation .turn").count() == 1
+
+
+def test_what_is_being_typed_outlives_another_question_and_a_reload(page: Any) -> None:
+    page.locator("#question textarea").fill("half a quest")
+    page.locator("#conversation [data-ask]").first.click()
+    replies(page).first.wait_for(timeout=20_000)
+    page.reload()
+    ready(page)
+    assert page.locator("#question textarea").input_value() == "half a quest"
+    ask(page, JAC)
+    page.reload()
+    ready(page)
+    assert page.locator("#question textarea").input_value() == ""
 
 
 def test_an_answer_is_downloaded_as_json(page: Any) -> None:

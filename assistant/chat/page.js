@@ -71,8 +71,6 @@ function changed() {
   reopen();
   if (!last) { latest = null; forms.clear(); close(); return; }
   const key = keyOf(last);
-  // A link's question has been asked: loading the page again must not ask it again.
-  if (location.search) history.replaceState(null, '', location.pathname);
   if (key === latest) { openButton()?.setAttribute('aria-current', 'true'); return; }
   latest = key;
   scroller().scrollTop = last.offsetTop - scroller().offsetTop;
@@ -92,7 +90,12 @@ function pending() {
   (element.querySelector('.welcome, .turn')?.parentNode ?? element).append(asked);
   scroller().scrollTop = scroller().scrollHeight;
   latest = null;
-  forget();
+  // What is being typed, or what a link names, may be another question.
+  const question = asked.querySelector('h3').textContent;
+  const isAsked = (text) => (text ?? '').trim().split(/\s+/).join(' ').startsWith(question);
+  if (isAsked(sessionStorage.getItem(DRAFT))) forget();
+  // Loading the page again must not ask a link's question again: it is kept.
+  if (isAsked(new URLSearchParams(location.search).get('q'))) history.replaceState(null, '', location.pathname);
   waiting = setInterval(() => look(asked), PATIENCE);
 }
 document.addEventListener('pending', pending);
