@@ -463,6 +463,34 @@ def test_a_thumbs_down_becomes_a_case_that_eval_runs(page: Any, tmp_path: Path) 
     assert "1 of 1" in done.stdout + done.stderr
 
 
+def test_a_verdict_that_is_saved_while_a_question_is_asked_takes_nothing_from_its_answer(page: Any) -> None:
+    turn = ask(page, JAC)
+    turn.get_by_role("button", name="This answer is wrong").click()
+    turn.get_by_label("The right answer").fill("Maextro")
+    page.evaluate(
+        "new MutationObserver((_, observer) => { if (document.querySelector('#conversation .pending')) {"
+        " observer.disconnect(); document.querySelector('[data-save]').click(); } })"
+        ".observe(document.querySelector('#conversation'), { childList: true, subtree: true })"
+    )
+    page.locator("#question textarea").fill("Where is Voyah listed?")
+    page.locator("#question textarea").press("Enter")
+    turns = page.locator("#conversation .turn")
+    turns.nth(1).locator(".cite").first.wait_for(timeout=20_000)
+    turns.first.get_by_text("Saved as a draft case in").wait_for()
+    page.reload()
+    ready(page)
+    assert turns.nth(1).locator(".cite").count()
+    assert turns.first.get_by_text("Saved as a draft case in").is_visible()
+    assert turns.count() == 2
+
+
+def test_verdicts_that_are_saved_at_once_are_all_saved(page: Any) -> None:
+    for question in (JAC, LIGHTHOUSE):
+        ask(page, question).get_by_role("button", name="This answer is right").click()
+    page.evaluate("document.querySelectorAll('[data-save]').forEach((button) => button.click())")
+    page.locator("#conversation .turn").get_by_text("Saved as a draft case in").nth(1).wait_for()
+
+
 def test_a_form_that_was_begun_outlives_the_next_answer(page: Any) -> None:
     turn = ask(page, JAC)
     turn.get_by_role("button", name="This answer is wrong").click()

@@ -199,7 +199,9 @@ function keep(turn) {
   const [right, silent] = form.querySelectorAll('input');
   if (form.hidden) { forms.delete(answerOf(turn)); return; }
   const typed = document.activeElement === right && { at: Date.now(), from: right.selectionStart, to: right.selectionEnd };
-  forms.set(answerOf(turn), { verdict: form.dataset.verdict, right: right.value, silent: silent.checked, typed });
+  const before = forms.get(answerOf(turn));
+  const due = before?.due && before.verdict === form.dataset.verdict;
+  forms.set(answerOf(turn), { verdict: form.dataset.verdict, right: right.value, silent: silent.checked, typed, due });
 }
 function reopen() {
   element.querySelectorAll('.turn[data-turn]').forEach((turn) => {
@@ -221,15 +223,29 @@ function reopen() {
   });
 }
 
+// Saving and asking each bring the whole conversation, as it was when they began: a verdict waits until a question has
+// its answer and the verdict before it is saved, and goes with the place that its turn has then.
+let saving = false;
 function save(turn) {
-  const form = turn.querySelector('.feedback');
-  const [right, silent] = form.querySelectorAll('input');
   keep(turn);
-  forms.get(answerOf(turn)).sent = true;
-  trigger('save', {
-    place: Number(turn.dataset.turn), verdict: form.dataset.verdict, right: right.value, silent: silent.checked,
-  });
+  const kept = forms.get(answerOf(turn));
+  kept.due = true;
+  deliver();
+  if (kept.due) turn.querySelector('.told').textContent = 'Saved once the answer is there';
 }
+function deliver() {
+  if (saving || document.querySelector('#pending .pending')) return;
+  const turns = [...element.querySelectorAll('.feedback')].map((form) => form.closest('.turn'));
+  const turn = turns.find((shown) => forms.get(answerOf(shown))?.due);
+  if (!turn) return;
+  const kept = forms.get(answerOf(turn));
+  Object.assign(kept, { due: false, sent: true });
+  saving = true;
+  const { verdict, right, silent } = kept;
+  trigger('save', { place: Number(turn.dataset.turn), verdict, right, silent });
+}
+document.addEventListener('saved', () => { saving = false; deliver(); });
+document.addEventListener('pending', () => setTimeout(deliver, 50)); // when the answer is drawn
 
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');

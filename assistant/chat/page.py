@@ -196,7 +196,10 @@ def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, welcome: str,
     parts.conversation.filtered(_matching(assistant), parts.filters, told, trigger_mode="always_last", **quiet)
     if can_save:
         save = _told(gr, _saver(assistant, render))
-        parts.conversation.save(save, [parts.turns], [parts.turns, parts.conversation], **quiet)
+        saved = parts.conversation.save(save, [parts.turns], [parts.turns, parts.conversation], **quiet)
+        # `then` alone does not follow a failure.
+        for ended in (saved.success, saved.failure):
+            ended(None, None, None, js="() => document.dispatchEvent(new Event('saved'))")
 
     linked = gr.State("")
     loaded = page.load(
