@@ -297,8 +297,8 @@ def test_filters_that_change_together_are_counted_once(page: Any) -> None:
     page.locator("#matching button").click()
     page.locator("#matching button").wait_for(state="hidden")
     page.wait_for_timeout(200)  # what else was to come
-    assert len(sent) == 2  # the click, and the count
-    assert '["","",' in sent[-1]
+    assert len(sent) == 1  # the count: that the fields are emptied needs no server
+    assert '["","",' in sent[0]
 
 
 def test_a_reload_loses_nothing_and_earlier_conversations_open_again(page: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import html
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -187,8 +188,7 @@ def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, welcome: str,
     parts.conversation.again(asking.again, kept, outputs, **waiting)
     # Not queued: what is stopped may wait in the queue itself.
     parts.conversation.stop(asking.stop, [parts.turns], outputs[1:], queue=False, **quiet)
-    unfiltered = ("", "", ANY_SOURCE)
-    parts.conversation.unfilter(lambda: unfiltered, None, parts.filters, **quiet)
+    parts.conversation.unfilter(None, None, parts.filters, js=f"() => {json.dumps(['', '', ANY_SOURCE])}", **quiet)
     # Several fields may change at once. Gradio then runs one event for each, in any order, and the stale one may be the
     # last to answer: the browser waits until all have changed, and sends one.
     gr.on([field.change for field in parts.filters], None, js="() => document.dispatchEvent(new Event('filters'))")
