@@ -47,6 +47,9 @@ _NO_SPAN = -99.0
 _NEXT_SENTENCE = re.compile(r"[a-z0-9]{4}[.!?][”\"’)]*\s+[“\"‘(]?[A-Z]")
 """Not after an abbreviation, most of which are shorter."""
 _CURRENCY = re.compile(r"(?:\b[A-Z]{1,2})?[$€£¥]$")
+_FIGURE = re.compile(r"(?:[A-Z]{0,2}[$€£¥])?\d")
+_SIGN = re.compile(r"(?<![\w$€£¥.,%)-])[-−–+]$")
+"""Not of a range: "2-3"."""
 
 Logits = NDArray[np.float32]
 Inputs = Mapping[str, NDArray[np.int64]]
@@ -247,9 +250,10 @@ def _likeliest(start: Logits, end: Logits) -> Iterator[tuple[int, int, float]]:
 
 
 def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
-    """Widened to word boundaries and a currency's sign: a token may be a piece of a word, or of "US$56,200"."""
-    sign = _CURRENCY.search(text, max(start - 4, 0), start)
-    if sign and text[start].isdigit():
+    """Widened to word boundaries and the signs of a figure: a token may be a piece of a word, or of "-US$56,200"."""
+    if text[start].isdigit() and (currency := _CURRENCY.search(text, max(start - 4, 0), start)):
+        start = currency.start()
+    if _FIGURE.match(text, start) and (sign := _SIGN.search(text, max(start - 2, 0), start)):
         start = sign.start()
     while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
         start -= 1

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assistant import reading
 from assistant.errors import ModelUnavailable
 from assistant.reading import MODEL, Reader, fingerprint, load_bundled, load_reader
 from assistant.words import content_stems
@@ -146,6 +147,26 @@ def test_the_shipped_model_is_small(reader: Reader) -> None:
 def test_a_missing_model_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="reinstall"):
         load_bundled(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "figure", "whole"),
+    [
+        ("Margins were -5.2 % in May.", "5.2", "-5.2"),
+        ("Margins were (−5.2 %) in May.", "5.2", "−5.2"),
+        ("It earned -US$56 in May.", "56", "-US$56"),
+        ("Sales: +12 %.", "12", "+12"),
+        ("From 2022-2023 on.", "2023", "2023"),
+        ("From $2–$3 on.", "3", "$3"),
+        ("The M-5 drives.", "5", "5"),
+        ("+12", "12", "+12"),
+        ("Then - 5 of them.", "5", "5"),
+    ],
+)
+def test_a_figure_has_its_sign(text: str, figure: str, whole: str) -> None:
+    start = text.index(figure)
+    begin, end = reading._whole_words(text, start, start + len(figure))
+    assert text[begin:end] == whole
 
 
 def test_a_currency_s_sign_belongs_to_the_amount(reader: Reader) -> None:

@@ -11,6 +11,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from assistant.sources.draft import to_date
@@ -42,6 +43,8 @@ What holds the headline is not meant: a body may be of the class "comments-open"
 """
 _IN_ADDRESS = re.compile(r"/((?:19|20)\d\d)[/-](0?[1-9]|1[0-2])[/-](0?[1-9]|[12]\d|3[01])(?=[/._-]|$)")
 _IN_ADDRESS_SHORT = re.compile(r"[/_-]((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=[/._-]|$)")
+_TIMES = 200
+"""Of the `<time>` elements so many are looked at: each one's ancestors are."""
 _NEVER = dt.date(1970, 1, 1)
 """What a program writes that has no date."""
 
@@ -141,7 +144,7 @@ def _times(tree: Any, language: str) -> Days:
     """`<time>` elements outside of asides, comments and teasers: by their class, else the first is the publication."""
     found: Days = {}
     unnamed = None
-    for element in tree.iterfind(".//time"):
+    for element in islice(tree.iterfind(".//time"), _TIMES):
         text = element.text_content()[:200]
         day = _plausible(element.get("datetime"), language) or _plausible(text, language)
         if day is None or element.xpath(f"ancestor-or-self::*[{_BESIDE}]"):
