@@ -18,7 +18,7 @@ from conftest import HOSTILE, ROOT, write_article
 from test_chat import Elements, answer_from
 
 from assistant import Assistant, Settings
-from assistant.chat.adding import Adding, add_address, add_files, added, folder_of, outcomes_markup, remove
+from assistant.chat.adding import add_address, add_files, added, folder_of, outcomes_markup, remove
 from assistant.chat.articles import about_markup, found, table_markup
 from assistant.chat.charts import by_outlet, over_time
 from assistant.chat.feedback import NothingExpected, Verdict, file_of, save_case
@@ -116,25 +116,6 @@ def test_an_added_file_answers_stays_and_can_be_removed(
     assert len(assistant.articles()) == 3
     assert list(folder_of(assistant).iterdir()) == []
     assert assistant.indexed
-
-
-def test_what_is_chosen_to_be_removed_stays_chosen_while_it_is_there(
-    open_assistant: Callable[..., Assistant], tmp_path: Path
-) -> None:
-    import gradio
-
-    assistant = open_assistant()
-    assistant.sync()
-    for name in ("tram.md", "ferry.md"):
-        write_article(tmp_path / name, name, "Lamp", "2024-07-01", f"The {name} was paid for by Ida Holm.")
-    add_files(assistant, [tmp_path / "tram.md", tmp_path / "ferry.md"], quiet)
-    with gradio.Blocks():
-        offer, *_ = Adding(gradio, assistant).removable()
-    offered = offer(["tram.md"]).constructor_args
-    assert offered["choices"] == ["ferry.md", "tram.md"]
-    assert "value" not in offered
-    remove(assistant, ["ferry.md"], quiet)
-    assert offer(["tram.md", "ferry.md"]).constructor_args == {"choices": ["tram.md"], "value": ["tram.md"]}
 
 
 def test_a_file_of_the_same_name_is_a_new_version(open_assistant: Callable[..., Assistant], tmp_path: Path) -> None:

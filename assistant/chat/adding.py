@@ -36,7 +36,6 @@ class Adding:
             height=140,
             elem_id="add",
         )
-        self._taken = gr.State("")  # the address that was added last
         self._address = gr.Textbox(
             label="Add an address: a page, a feed or a sitemap; press Enter", placeholder="https://…", max_length=2000
         )
@@ -44,7 +43,7 @@ class Adding:
         with gr.Row():
             self._update = gr.Button("Update all", size="sm", min_width=100)
             self._stop = gr.Button("Stop", size="sm", min_width=100, interactive=False, elem_id="stop-sync")
-        self._remove_which = gr.Dropdown(
+        self.remove_which = gr.Dropdown(
             added(assistant), multiselect=True, label="Added files and addresses to remove", value=[]
         )
         self._remove = gr.Button("Remove", size="sm")
@@ -52,32 +51,17 @@ class Adding:
     def events(self) -> list[Any]:
         """Adding, updating and removing, each an event after which the index has changed."""
         shown, quiet = [self._outcomes, self._stop], {"show_progress": "hidden"}
-        # Without "multiple", gradio loses what is dropped or entered while the same event is under way.
-        queued = {"trigger_mode": "multiple", **quiet}
         self._stop.click(self._work.stop, None, None, **quiet)
-        fetched = self._address.submit(self._fetch, [self._address], [self._taken, *shown], **queued)
-        fetched.then(self._emptied, [self._address, self._taken], [self._address], **quiet)
         return [
-            self._files.upload(self._add, [self._files], [self._files, *shown], **queued),
-            fetched,
-            self._remove.click(self._give_up, [self._remove_which], shown, **quiet),
+            self._files.upload(self._add, [self._files], [self._files, *shown], **quiet),
+            self._address.submit(self._fetch, [self._address], [self._address, *shown], **quiet),
+            self._remove.click(self._give_up, [self.remove_which], shown, **quiet),
             self._update.click(self._bring_up_to_date, None, shown, **quiet),
         ]
 
     def resumed(self) -> tuple[Any, ...]:
         """For a page that was loaded anew: (function, its inputs, its outputs) that show what is being done."""
         return self._resume, None, [self._outcomes, self._stop]
-
-    def removable(self) -> tuple[Any, ...]:
-        """For when the index may have changed: (function, its inputs, its outputs) that show what can be removed."""
-        return self._offer, [self._remove_which], [self._remove_which]
-
-    def _offer(self, chosen: list[str]) -> Any:
-        """What is chosen stays so, without what is there no longer."""
-        choices = added(self._assistant)
-        left = [name for name in chosen if name in choices]
-        # A value is sent only where it must be: another one may have been chosen meanwhile.
-        return self._gr.Dropdown(choices=choices, **({} if left == chosen else {"value": left}))
 
     async def _add(self, files: list[str] | None) -> AsyncIterator[tuple[Any, ...]]:
         paths = [Path(path) for path in files or []]
@@ -89,28 +73,14 @@ class Adding:
                 for path in paths:
                     path.unlink(missing_ok=True)  # gradio's own copy
 
-        field = None
         async for shown in self._told(sync):
-            yield field, *shown
-            # What stands there from now on was dropped since.
-            field = self._gr.skip()
+            yield None, *shown
 
     async def _fetch(self, address: str) -> AsyncIterator[tuple[Any, ...]]:
-        taken = ""
-
-        def sync() -> SyncReport:
-            nonlocal taken
-            report = add_address(self._assistant, address, self._work.report_or_stop)
-            taken = address
-            return report
-
-        async for shown in self._told(sync):
+        async for shown in self._told(lambda: add_address(self._assistant, address, self._work.report_or_stop)):
             yield self._gr.skip(), *shown
-        yield taken, *shown
-
-    def _emptied(self, address: str, taken: str) -> Any:
-        """One that was stopped or failed stays in the field, to be tried again; so does one that was entered since."""
-        return "" if address == taken else self._gr.skip()
+        # One that was stopped or failed stays in the field, to be tried again.
+        yield self._gr.skip() if self._work.failed else "", *shown
 
     async def _give_up(self, names: list[str]) -> AsyncIterator[tuple[Any, ...]]:
         async for shown in self._told(lambda: remove(self._assistant, names, self._work.report_or_stop)):

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from assistant.assistant import Assistant
-from assistant.chat.adding import Adding, folder_of
+from assistant.chat.adding import Adding, added, folder_of
 from assistant.chat.charts import by_outlet, over_time
 from assistant.chat.markup import age_of
 from assistant.errors import AssistantError
@@ -54,22 +54,21 @@ def build(
             markup = table_markup(found(articles, query), len(articles), order), about_markup(assistant, articles)
         except AssistantError as error:
             markup = f"<p class='hint'>{html.escape(str(error))}</p>", ""
-        return markup
+        return *markup, *([gr.Dropdown(choices=added(assistant), value=[])] if adding else [])
 
     def sort(query: str, order: dict[str, Any], event: Any) -> tuple[Any, ...]:
         order = {"by": event.by, "falling": order["by"] == event.by and not order["falling"]}
         return order, *show(query, order)
 
     sort.__annotations__["event"] = gr.EventData
-    shown, quiet = [table, about], {"show_progress": "hidden"}
+    shown, quiet = [table, about, *([adding.remove_which] if adding else [])], {"show_progress": "hidden"}
     search.change(show, [search, order], shown, trigger_mode="always_last", **quiet)
     table.sort(sort, [search, order], [order, *shown], **quiet)
     if adding is None:
         return [(show, [search, order], shown)]
     for event in adding.events():
         event.then(show, [search, order], shown, **quiet).then(refresh, None, list(refreshed), **quiet)
-        event.then(*adding.removable(), **quiet)
-    return [(show, [search, order], shown), adding.removable(), adding.resumed()]
+    return [(show, [search, order], shown), adding.resumed()]
 
 
 # -- markup ----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,6 @@ ANY_SOURCE = "All sources"
 LEFT = "There was no answer yet when the page was left, or the next question asked."
 STOPPED = "Stopped before there was an answer."
 FAILED = "Something went wrong while this was answered; the server's terminal says what."
-ONE_AT_A_TIME = "One question at a time: ask this one again once the answer is there."
 AT_ONCE = 64
 """Questions that may wait; more are refused."""
 
@@ -34,12 +33,12 @@ class Asking:
     """The events of a conversation. `render(turns)` makes its markup."""
 
     def __init__(self, gr: Any, assistant: Assistant, render: Callable[[list[ShownTurn]], str]) -> None:
-        self._skip, self._info = gr.skip, gr.Info
+        self._skip = gr.skip
         self._assistant = assistant
         self._render = render
         self._one_at_a_time = asyncio.Semaphore(1)
-        self._waiting: dict[str, asyncio.Future[bool]] = {}
-        """By session: what is told whether its question, which waits no longer, is to be shown as stopped."""
+        self._waiting: dict[str, set[asyncio.Future[bool]]] = {}
+        """By session: what is told whether a question, which waits no longer, is to be shown as stopped."""
         # Gradio finds the parameters that it fills in by their annotations, which cannot be written before the import.
         for name in ("offered", "again"):
             getattr(Asking, name).__annotations__["event"] = gr.EventData
@@ -67,7 +66,6 @@ class Asking:
         """A turn without an answer is asked once more, under the filters that are set now."""
         turns = await asyncio.to_thread(from_browser, kept, self._assistant)
         if not 0 <= event.place < len(turns):
-            yield (self._skip(),) * 4
             return
         question = turns.pop(event.place).question
         filters = filled(since, until, source)
@@ -85,45 +83,36 @@ class Asking:
                 yield update
 
     async def stop(self, kept: object, request: Any) -> tuple[Any, ...]:
-        """The session's question waits no longer; one that a server left waiting, which has ended since, is told so."""
-        if waiting := self._waiting.pop(request.session_hash, None):
-            _settle(waiting, shown=True)
+        """The session's questions wait no longer; one that a server left waiting, which has ended since, is told so."""
+        waiting = self._waiting.pop(request.session_hash, set())
+        for question in waiting:
+            _settle(question, shown=True)
+        if waiting:
             return (self._skip(),) * 3
         return *await asyncio.to_thread(self._stopped, kept), ""
 
     def drop(self, session: str) -> None:
-        """The session's question waits no longer, and nothing is shown of it; from any thread."""
-        if waiting := self._waiting.pop(session, None):
-            waiting.get_loop().call_soon_threadsafe(_settle, waiting, False)  # noqa: FBT003 as the loop calls it
+        """The session's questions wait no longer, and nothing is shown of them; from any thread."""
+        for question in self._waiting.pop(session, set()):
+            question.get_loop().call_soon_threadsafe(_settle, question, False)  # noqa: FBT003 as the loop calls it
 
     async def _answered(
         self, request: Any, question: str, kept: object, filters: dict[str, str], field: Any
     ) -> Updates:
-        """While the session awaits another answer the question is refused: both would go on from the same turns."""
-        session = request.session_hash
-        if session in self._waiting:
-            self._info(ONE_AT_A_TIME)
-            yield (self._skip(),) * 4
-            return
-        ended = self._waiting[session] = asyncio.get_running_loop().create_future()
-        try:
-            kept = kept if isinstance(kept, list) else []
-            async for update in self._shown(ShownTurn(question, filters, failure=LEFT), kept, field, ended):
-                yield update
-        finally:
-            if self._waiting.get(session) is ended:
-                del self._waiting[session]
-
-    async def _shown(self, waiting: ShownTurn, kept: list[Any], field: Any, ended: asyncio.Future[bool]) -> Updates:
         """The question is shown at once, then its answer."""
-        yield field, [*kept, waiting.to_dict()], self._skip(), pending_markup(waiting.question)
+        waiting = ShownTurn(question, filters, failure=LEFT)
+        kept = kept if isinstance(kept, list) else []
+        yield field, [*kept, waiting.to_dict()], self._skip(), pending_markup(question)
         answering = asyncio.create_task(self._in_turn(waiting, kept))
+        ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(request.session_hash, set()).add(ended)
         try:
             awaited: list[asyncio.Future[Any]] = [answering, ended]
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             # A thread cannot be stopped: its answer is dropped.
             answering.cancel()
+            self._forget(request.session_hash, ended)
         if not ended.done():
             try:
                 yield self._skip(), *answering.result(), ""
@@ -132,9 +121,6 @@ class Asking:
                 raise
         elif ended.result():
             yield self._skip(), *await asyncio.to_thread(self._with, kept, replace(waiting, failure=STOPPED)), ""
-        else:
-            # What was yielded last is sent once more at the end: the question, to a page that has left it.
-            yield (self._skip(),) * 4
 
     async def _in_turn(self, waiting: ShownTurn, kept: list[Any]) -> tuple[Any, str]:
         async with self._one_at_a_time:
@@ -155,6 +141,13 @@ class Asking:
             for turn in from_browser(kept, self._assistant)
         ]
         return to_browser(turns), self._render(turns)
+
+    def _forget(self, session: str, ended: asyncio.Future[bool]) -> None:
+        others = self._waiting.get(session, set()) - {ended}
+        if others:
+            self._waiting[session] = others
+        else:
+            self._waiting.pop(session, None)
 
 
 def _settle(waiting: asyncio.Future[bool], shown: bool) -> None:  # noqa: FBT001 as the loop calls it

@@ -71,6 +71,8 @@ function changed() {
   reopen();
   if (!last) { latest = null; forms.clear(); close(); return; }
   const key = keyOf(last);
+  // A link's question has been asked: loading the page again must not ask it again.
+  if (location.search) history.replaceState(null, '', location.pathname);
   if (key === latest) { openButton()?.setAttribute('aria-current', 'true'); return; }
   latest = key;
   scroller().scrollTop = last.offsetTop - scroller().offsetTop;
@@ -90,12 +92,7 @@ function pending() {
   (element.querySelector('.welcome, .turn')?.parentNode ?? element).append(asked);
   scroller().scrollTop = scroller().scrollHeight;
   latest = null;
-  // What is being typed, or what a link names, may be another question.
-  const question = asked.querySelector('h3').textContent;
-  const isAsked = (text) => (text ?? '').trim().split(/\s+/).join(' ').startsWith(question);
-  if (isAsked(sessionStorage.getItem(DRAFT))) forget();
-  // Loading the page again must not ask a link's question again: it is kept.
-  if (isAsked(new URLSearchParams(location.search).get('q'))) history.replaceState(null, '', location.pathname);
+  forget();
   waiting = setInterval(() => look(asked), PATIENCE);
 }
 document.addEventListener('pending', pending);
@@ -199,9 +196,7 @@ function keep(turn) {
   const [right, silent] = form.querySelectorAll('input');
   if (form.hidden) { forms.delete(answerOf(turn)); return; }
   const typed = document.activeElement === right && { at: Date.now(), from: right.selectionStart, to: right.selectionEnd };
-  const before = forms.get(answerOf(turn));
-  const due = before?.due && before.verdict === form.dataset.verdict;
-  forms.set(answerOf(turn), { verdict: form.dataset.verdict, right: right.value, silent: silent.checked, typed, due });
+  forms.set(answerOf(turn), { verdict: form.dataset.verdict, right: right.value, silent: silent.checked, typed });
 }
 function reopen() {
   element.querySelectorAll('.turn[data-turn]').forEach((turn) => {
@@ -223,29 +218,15 @@ function reopen() {
   });
 }
 
-// Saving and asking each bring the whole conversation, as it was when they began: a verdict waits until a question has
-// its answer and the verdict before it is saved, and goes with the place that its turn has then.
-let saving = false;
 function save(turn) {
+  const form = turn.querySelector('.feedback');
+  const [right, silent] = form.querySelectorAll('input');
   keep(turn);
-  const kept = forms.get(answerOf(turn));
-  kept.due = true;
-  deliver();
-  if (kept.due) turn.querySelector('.told').textContent = 'Saved once the answer is there';
+  forms.get(answerOf(turn)).sent = true;
+  trigger('save', {
+    place: Number(turn.dataset.turn), verdict: form.dataset.verdict, right: right.value, silent: silent.checked,
+  });
 }
-function deliver() {
-  if (saving || document.querySelector('#pending .pending')) return;
-  const turns = [...element.querySelectorAll('.feedback')].map((form) => form.closest('.turn'));
-  const turn = turns.find((shown) => forms.get(answerOf(shown))?.due);
-  if (!turn) return;
-  const kept = forms.get(answerOf(turn));
-  Object.assign(kept, { due: false, sent: true });
-  saving = true;
-  const { verdict, right, silent } = kept;
-  trigger('save', { place: Number(turn.dataset.turn), verdict, right, silent });
-}
-document.addEventListener('saved', () => { saving = false; deliver(); });
-document.addEventListener('pending', () => setTimeout(deliver, 50)); // when the answer is drawn
 
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');

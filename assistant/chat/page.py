@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import html
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -188,7 +187,8 @@ def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, welcome: str,
     parts.conversation.again(asking.again, kept, outputs, **waiting)
     # Not queued: what is stopped may wait in the queue itself.
     parts.conversation.stop(asking.stop, [parts.turns], outputs[1:], queue=False, **quiet)
-    parts.conversation.unfilter(None, None, parts.filters, js=f"() => {json.dumps(['', '', ANY_SOURCE])}", **quiet)
+    unfiltered = ("", "", ANY_SOURCE)
+    parts.conversation.unfilter(lambda: unfiltered, None, parts.filters, **quiet)
     # Several fields may change at once. Gradio then runs one event for each, in any order, and the stale one may be the
     # last to answer: the browser waits until all have changed, and sends one.
     gr.on([field.change for field in parts.filters], None, js="() => document.dispatchEvent(new Event('filters'))")
@@ -196,10 +196,7 @@ def _wire(gr: Any, page: Any, assistant: Assistant, parts: _Parts, welcome: str,
     parts.conversation.filtered(_matching(assistant), parts.filters, told, trigger_mode="always_last", **quiet)
     if can_save:
         save = _told(gr, _saver(assistant, render))
-        saved = parts.conversation.save(save, [parts.turns], [parts.turns, parts.conversation], **quiet)
-        # `then` alone does not follow a failure.
-        for ended in (saved.success, saved.failure):
-            ended(None, None, None, js="() => document.dispatchEvent(new Event('saved'))")
+        parts.conversation.save(save, [parts.turns], [parts.turns, parts.conversation], **quiet)
 
     linked = gr.State("")
     loaded = page.load(

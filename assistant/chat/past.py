@@ -18,8 +18,7 @@ _MOST_CHARACTERS = 300_000
 
 SCRIPT = """
 element.addEventListener('click', (event) => {
-  // Of a double click the second one may hit what has moved up since the first.
-  const button = event.detail < 2 && event.target.closest('button');
+  const button = event.target.closest('button');
   if (button?.dataset.open) trigger('open', { place: Number(button.dataset.open) });
   if (button?.dataset.forget) trigger('forget', { place: Number(button.dataset.forget) });
 });

@@ -6,7 +6,6 @@ import asyncio
 import html
 import threading
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 
 from assistant.errors import AssistantError
 
@@ -16,13 +15,6 @@ _PAUSE = 0.25
 
 class Stopped(AssistantError):
     """Someone stopped the work; the message says what that means."""
-
-
-@dataclass
-class _Job:
-    do: Callable[[], str]
-    outcome: str | None = None
-    """None until it has ended."""
 
 
 class Work:
@@ -37,39 +29,29 @@ class Work:
         self._stop = threading.Event()
         self._progress = ("", 0, 0)
         self._outcome = ""
+        self.failed = False
+        """Whether what was done last was stopped, or could not be done."""
 
     def carry_out(self, job: Callable[[], str]) -> AsyncIterator[tuple[str, bool]]:
         """Does the job, once others are done; the markup to show, as it changes, and whether there is more to come.
 
         The job gives the markup of its outcome. It calls `report` or `report_or_stop` as it goes.
         """
-        return self._done(_Job(job))
+        return self._followed(job)
 
-    async def followed(self) -> AsyncIterator[tuple[str, bool]]:
+    def followed(self) -> AsyncIterator[tuple[str, bool]]:
         """As `carry_out`, of the work that is under way, or that was done last."""
-        async for shown in self._progress_while(self._busy.locked):
-            yield shown
-        yield self._outcome, False
+        return self._followed(None)
 
-    async def _done(self, job: _Job) -> AsyncIterator[tuple[str, bool]]:
-        begun = False
-
-        def under_way() -> bool:
-            nonlocal begun
-            begun = begun or self._begun(job)
-            return job.outcome is None
-
-        async for shown in self._progress_while(under_way):
-            yield shown
-        # Another job may have begun since.
-        yield job.outcome or "", self._busy.locked()
-
-    async def _progress_while(self, under_way: Callable[[], bool]) -> AsyncIterator[tuple[str, bool]]:
-        shown = ""
-        while under_way():
+    async def _followed(self, job: Callable[[], str] | None) -> AsyncIterator[tuple[str, bool]]:
+        waiting, shown = job, ""
+        while self._busy.locked() or waiting:
+            if waiting and self._begun(waiting):
+                waiting = None
             if shown != (shown := self._progress_markup()):
                 yield shown, True
             await asyncio.sleep(_PAUSE)
+        yield self._outcome, False
 
     def stop(self) -> None:
         """The work ends at its next report."""
@@ -89,26 +71,28 @@ class Work:
         if self.stopping:
             raise Stopped(self._stopped)
 
-    def _begun(self, job: _Job) -> bool:
+    def _begun(self, job: Callable[[], str]) -> bool:
         if not self._busy.acquire(blocking=False):
             return False
         self._stop.clear()
         self._progress = ("beginning", 0, 0)
+        self.failed = True
         threading.Thread(target=self._do, args=(job,), daemon=True).start()
         return True
 
-    def _do(self, job: _Job) -> None:
+    def _do(self, job: Callable[[], str]) -> None:
         try:
-            outcome = job.do()
+            self._outcome = job()
+            self.failed = False
         except AssistantError as error:
-            outcome = failure_markup(str(error))
+            self._outcome = failure_markup(str(error))
         except BaseException:
-            outcome = failure_markup("Something went wrong; the server's terminal says what. Nothing is half done.")
+            self._outcome = failure_markup(
+                "Something went wrong; the server's terminal says what. Nothing is half done."
+            )
             raise
         finally:
-            self._outcome = outcome
             self._busy.release()
-            job.outcome = outcome
 
     def _progress_markup(self) -> str:
         step, done, total = self._progress
