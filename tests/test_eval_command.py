@@ -19,7 +19,9 @@ from assistant.evaluation.verdict import decide
 HUAWEI = ROOT / "tests/regression/huawei.yaml"
 RIGHT = '  - {id: jac, question: "Which brand did Huawei launch with JAC?", answers: [Maextro], tags: [short]}\n'
 SILENT = '  - {id: mayor, question: "Who is the mayor of Shenzhen?", abstain: true}\n'
-WRONG = '  - {id: wrong, question: "Which brand did Huawei create together with Chery?", answers: [Toyota], tags: [short]}\n'
+WRONG = (
+    '  - {id: wrong, question: "Which brand is sold by Huawei together with JAC?", answers: [Toyota], tags: [short]}\n'
+)
 ERROR = '  - {id: bad, question: "🙂", abstain: true}\n'
 STALE = '  - {id: left, question: "Who left?", articles: [left.md]}\n'
 

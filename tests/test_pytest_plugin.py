@@ -16,7 +16,7 @@ from assistant.evaluation import baseline, load_cases, run
 CASES = """\
 cases:
   - {id: jac, question: "Which brand did Huawei launch with JAC?", answers: [Maextro], tags: [brands]}
-  - {id: wrong, question: "Which brand did Huawei create together with Chery?", answers: [Toyota]}
+  - {id: wrong, question: "Which brand is sold by Huawei together with JAC?", answers: [Toyota]}
   - {id: later, draft: true, question: "Who?", abstain: true}
   - {id: left, question: "Who left?", articles: [left.md]}
   - {id: bad, question: "🙂", abstain: true}
@@ -59,7 +59,7 @@ def test_each_case_of_a_file_named_is_a_test(folder: Path, huawei: Assistant) ->
     assert "2 skipped" in said
     assert "2 failed" in said
     assert "PASSED cases.yaml::jac" in said
-    assert 'read but wrong: Which brand did Huawei create together with Chery?\nexpected "Toyota", got "Luxeed"' in said
+    assert 'read but wrong: Which brand is sold by Huawei together with JAC?\nexpected "Toyota", got "Maextro"' in said
     assert "FAILED cases.yaml::bad" in said
 
 
