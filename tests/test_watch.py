@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import itertools
 import os
 import queue
@@ -481,8 +482,16 @@ class Running:
     def __init__(self, options: Sequence[str]) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ASSISTANT_")}
         command = [sys.executable, "-c", PROCESS, str(ROOT / "tests"), *options]
+        # A shell's background job, which these tests may be, ignores Ctrl-C; so would what it starts.
+        ctrl_c = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            cwd=ROOT,
+            preexec_fn=ctrl_c,  # noqa: PLW1509 as the child runs no thread
         )
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
